@@ -1,0 +1,1 @@
+"""Reading the configuration file: YAML, secret references, typed sections, clear complaints."""
