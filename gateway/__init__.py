@@ -1,0 +1,1 @@
+"""The core: receive, admit, store, claim, enrich, route, generate, commit, deliver."""
