@@ -1,0 +1,148 @@
+"""`run`, `gateway`, `worker`: the processes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from gateway.cli.place import place
+from gateway.cli.show import say
+from gateway.errors import BadConfig, Failed
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+
+E = TypeVar("E", bound=BaseException)
+
+
+class PortTaken(BadConfig):
+    """Nothing will change by trying again."""
+
+
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="HTTP port, over the file's http.port."),
+]
+
+
+def register(program: typer.Typer) -> None:
+    program.command(rich_help_panel="Processes")(run)
+    program.command(rich_help_panel="Processes")(gateway)
+    program.command(rich_help_panel="Processes")(worker)
+
+
+def run(context: typer.Context, port: Port = None) -> None:
+    """Run everything here: private Redis, gateway and worker.
+
+    Restarts what dies, and follows changes of the configuration file.
+
+    Example: moltgate run --home ./data --port 8081
+    """
+    here = place(context)
+    command = [sys.executable, "-P", "-m", "gateway.supervisor", "--home", str(here.home)]
+    if here.config is not None:
+        command += ["--config", str(here.config)]
+    if port is not None:
+        command += ["--port", str(port)]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # the supervisor keeps none of what this process has loaded
+
+
+def gateway(context: typer.Context, port: Port = None) -> None:
+    """Run the gateway role: platforms, HTTP, delivery. Needs redis.url, or a running moltgate run.
+
+    Example: moltgate gateway --config /etc/moltgate.yaml
+    """
+    from gateway import app
+    from gateway.process import say_ready
+
+    here = place(context)
+    settings = here.settings().with_port(port)
+    quiet = os.environ.pop("MOLTGATE_STARTED_AGAIN", "")
+
+    def announce(link: str) -> None:
+        if not quiet:
+            say(f"\n  Web chat: {link}")
+            say(f"  The link works once, within 15 minutes. Another one: {here.command('login')}\n")
+        say_ready()
+
+    try:
+        _live("gateway", settings, lambda: app.run_gateway(settings, announce=announce))
+    except PortTaken as taken:
+        # Once it has worked, who holds the port may be our predecessor on its way out.
+        raise (Failed(str(taken)) if quiet else taken) from None
+
+
+def worker(context: typer.Context) -> None:
+    """Run one worker role: it answers conversations. Start as many as you like.
+
+    Example: moltgate worker --config /etc/moltgate.yaml
+    """
+    from gateway import app
+    from gateway.process import say_ready
+
+    settings = place(context).settings()
+    _live("worker", settings, lambda: app.run_worker(settings, announce=say_ready))
+
+
+def _live(role: str, settings: Settings, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Until SIGTERM or SIGINT; then what runs is drained."""
+    from gateway.logs import configure
+
+    configure(
+        level=settings.log.level, form=settings.log.format, secrets=settings.secrets, role=role
+    )
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_until_asked(work))
+        except* BadConfig as refused:
+            raise _first(refused) from None
+        except* OSError as problem:
+            first = _first(problem)
+            if first.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken(
+                "http.port",
+                f"{settings.http.port} is in use by another program",
+                "choose another: moltgate run --port 8081",
+            ) from None
+
+
+def _first(group: BaseExceptionGroup[E]) -> E:
+    for each in group.exceptions:
+        return _first(each) if isinstance(each, BaseExceptionGroup) else each
+    raise AssertionError("a group is never empty")
+
+
+async def _until_asked(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = asyncio.ensure_future(work())
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def stop() -> None:
+        nonlocal asked
+        asked = True
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not there on every system
+        return None
+    return uvloop.new_event_loop

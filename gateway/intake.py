@@ -1,0 +1,270 @@
+"""Station 2: one gate for every kind of event, before anything is stored.
+
+Nothing a stranger sends reaches a lane. Effects are ordered so that a crash anywhere, followed by
+a redelivery of the same event, shows and does everything once: the store forgets no event it
+settled (`Lanes.put`, `Lanes.say`), and what is noted beside it carries the event's id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from gateway.access.config import AccountRules
+from gateway.access.contents import check, cleaned, fill, well_formed
+from gateway.access.limits import Once, SlidingWindow
+from gateway.access.loops import LoopGuard
+from gateway.access.pairing import Approvals, request
+from gateway.access.policy import Decision, asks_for_pairing, decide
+from gateway.errors import Refused
+from gateway.message import Inbound, Outbound, OutboundKind, reply_id
+from gateway.ports import Accepted, Clock, Lanes, Records
+from gateway.sessions.commands import Caller, Command, Commands, parse
+
+log = structlog.get_logger(__name__)
+
+DAY = 86_400.0
+STRANGERS = 50
+"""Most strangers answered per account and hour; more are met with silence."""
+_QUIET = 60.0
+"""Seconds for which a stranger who was told is not looked up again."""
+
+Splits = Callable[[Outbound], Sequence[Outbound]]
+"""Cuts a whole reply into parts within its platform's limits."""
+
+
+class Intake:
+    """Implements `gateway.ports.Inbox`. `accounts` is by `Account.key`."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        records: Records,
+        accounts: Mapping[str, AccountRules],
+        clock: Clock,
+        split: Splits,
+        *,
+        commands: Commands,
+        stop_words: Sequence[str] = (),
+    ) -> None:
+        self._lanes = lanes
+        self._records = records
+        self._accounts = accounts
+        self._clock = clock
+        self._split = split
+        self._commands = commands
+        self._stop_words = frozenset(stop_words)
+        self._approvals = Approvals(records, clock)
+        self._rates = SlidingWindow()
+        self._told = Once()
+        self._loops = LoopGuard()
+        self._working: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def accept(self, event: Inbound) -> Accepted:
+        rules = self._accounts.get(event.account.key)
+        if rules is None:
+            log.warning("event_for_unknown_account", account=event.account.key)
+            return _ignored(event, "unknown_account")
+        if not well_formed(event):
+            return _ignored(event, "malformed")
+        if event.sender.id in rules.own_ids:
+            return _ignored(event, "own")
+        decision = await self._decide(event, rules)
+        if decision.verdict == "ignore":
+            return _ignored(event, decision.reason)
+        if decision.verdict != "admit":
+            return await self._turn_away(event, rules, decision)
+        if event.sender.is_bot and not self._within_loop_guard(event):
+            return _ignored(event, "bot_loop")
+        return await self._admit(event, rules)
+
+    async def _decide(self, event: Inbound, rules: AccountRules) -> Decision:
+        paired = asks_for_pairing(event, rules.access) and await self._approvals.approved(
+            event.account, event.sender.id
+        )
+        return decide(event, rules.access, paired=paired)
+
+    def _within_loop_guard(self, event: Inbound) -> bool:
+        pair = (event.account.key, event.sender.id)
+        return self._loops.admits(pair, event.id, self._clock.monotonic())
+
+    async def _admit(self, event: Inbound, rules: AccountRules) -> Accepted:
+        match event.kind:
+            case "join":
+                return _ignored(event, "join")
+            case "reaction" if not rules.access.reactions:
+                return _ignored(event, "reaction")
+            case "delete" | "edit":
+                return await self._change(event, rules)
+            case "reaction":
+                shown = msgspec.structs.replace(event, text=f"[reaction: {event.text[:64]}]")
+                return await self._take(shown, rules)
+            case _:
+                return await self._take(event, rules)
+
+    async def _change(self, event: Inbound, rules: AccountRules) -> Accepted:
+        """An edit or delete of something that may still wait."""
+        if self._wait(event, rules, "changes")[0] > 0:
+            return _ignored(event, "rate_limit")
+        if event.kind == "delete":
+            outcome = await self._lanes.withdraw(event)
+        else:
+            try:
+                check(event, rules.access)
+            except Refused as too_much:
+                return await self._refuse(event, too_much.text, too_much.reason)
+            outcome = await self._lanes.replace(cleaned(event))
+        if outcome in ("changed", "duplicate"):
+            return Accepted(outcome=outcome, id=event.id)
+        return _ignored(event, outcome)
+
+    async def _take(self, event: Inbound, rules: AccountRules) -> Accepted:
+        """Something that asks for an answer.
+
+        Rates come before sizes, so that refusals are limited too.
+        """
+        wait, scope = self._wait(event, rules, "messages")
+        if wait > 0:
+            words = fill(rules.access.texts.rate_limit, seconds=max(1, round(wait)))
+            return await self._refuse_once(event, words, "rate_limit", scope, rules.access.window)
+        try:
+            check(event, rules.access)
+            self._check_age(event, rules)
+        except Refused as too_much:
+            return await self._refuse(event, too_much.text, too_much.reason)
+        event = cleaned(event)
+        if not event.text.strip() and not event.attachments:
+            return await self._refuse(event, rules.access.texts.empty, "empty")
+        if not event.attachments and (command := parse(event.text, self._stop_words)):
+            return await self._command(command, event, rules)
+        return await self._put(event, rules)
+
+    def _wait(self, event: Inbound, rules: AccountRules, what: str) -> tuple[float, str]:
+        access, account = rules.access, event.account.key
+        limits = (
+            (f"{account}/sender/{event.sender.id}", access.per_sender),
+            (f"{account}/chat/{event.place.chat}", access.per_chat),
+        )
+        now = self._clock.monotonic()
+        for key, limit in limits:
+            wait = self._rates.hit(
+                (what, key), event.id, limit=limit, window=access.window, now=now
+            )
+            if wait > 0:
+                return wait, key
+        return 0.0, ""
+
+    def _check_age(self, event: Inbound, rules: AccountRules) -> None:
+        limit = rules.access.late_after
+        age = (event.received_at or self._clock.now()) - event.sent_at
+        if limit and event.sent_at > 0 and age > limit:
+            words = fill(rules.access.texts.late, hours=int(age // 3600))
+            raise Refused(words, reason="late")
+
+    async def _put(self, event: Inbound, rules: AccountRules) -> Accepted:
+        outcome = await self._lanes.put(event, rules.policy)
+        if outcome == "full":
+            words = rules.access.texts.full
+            return await self._refuse_once(event, words, "full", event.conversation, _QUIET)
+        return Accepted(outcome=outcome, id=event.id)
+
+    async def _command(self, command: Command, event: Inbound, rules: AccountRules) -> Accepted:
+        caller = Caller(
+            event=event,
+            policy=rules.policy,
+            owner_commands=rules.access.owner_commands,
+            owns=lambda: self._owns(event, rules),
+        )
+        # One at a time, so that copies of one delivery do not both find it not yet done.
+        lock = self._working.setdefault(event.conversation, asyncio.Lock())
+        async with lock:
+            reply = await self._commands.run(command, caller)
+            if reply.forward:
+                return await self._put(msgspec.structs.replace(event, text=reply.forward), rules)
+            parts = self._parts(event, "notice", reply.text)
+            fresh = await self._lanes.say(event, parts, "answered")
+        log.info("command_executed", command=command.name, account=event.account.key, fresh=fresh)
+        return Accepted(outcome="answered" if fresh else "duplicate", id=event.id)
+
+    async def _owns(self, event: Inbound, rules: AccountRules) -> bool:
+        sender = event.sender.id
+        return sender in rules.access.owners or await self._approvals.owns(event.account, sender)
+
+    # --- those who are not let in ---------------------------------------------------------------
+
+    async def _turn_away(self, event: Inbound, rules: AccountRules, decision: Decision) -> Accepted:
+        """One polite message a day, for a limited number of strangers; bounded in the store."""
+        person = f"{event.account.key}/{event.sender.id}"
+        quiet = ("stranger", person)
+        now = self._clock.monotonic()
+        if not self._told.claim(quiet, event.id, window=_QUIET, now=now):
+            return _ignored(event, decision.reason)
+        with self._told.attempt(quiet):
+            if not await self._may_be_told(event, person):
+                return _ignored(event, decision.reason)
+            words = await self._words_for_stranger(event, rules, decision)
+            return await self._refuse(event, words, decision.reason)
+
+    async def _may_be_told(self, event: Inbound, person: str) -> bool:
+        mine = event.id.encode()
+        known = await self._records.get("strangers", person)
+        if known is not None:
+            return known == mine
+        account = event.account.key
+        if await self._records.hit("strangers", account, limit=STRANGERS, window=3600.0) > 0:
+            return False
+        if await self._records.add("strangers", person, mine, ttl=DAY):
+            return True
+        return await self._records.get("strangers", person) == mine
+
+    async def _words_for_stranger(
+        self, event: Inbound, rules: AccountRules, decision: Decision
+    ) -> str:
+        texts = rules.access.texts
+        if decision.verdict == "refuse":
+            return fill(texts.refused, id=event.sender.id.replace("`", ""))
+        pending = await request(self._records, cleaned(event), self._clock.now())
+        if pending is None:
+            return fill(texts.pairing_busy, id=event.sender.id.replace("`", ""))
+        return fill(texts.pairing, code=pending.code)
+
+    # --- refusals -------------------------------------------------------------------------------
+
+    async def _refuse_once(
+        self, event: Inbound, words: str, reason: str, scope: str, window: float
+    ) -> Accepted:
+        key = (reason, scope)
+        now = self._clock.monotonic()
+        if not self._told.claim(key, event.id, window=window, now=now):
+            return _ignored(event, reason)
+        with self._told.attempt(key):
+            return await self._refuse(event, words, reason)
+
+    async def _refuse(self, event: Inbound, words: str, reason: str) -> Accepted:
+        if event.sender.is_bot:
+            return _ignored(event, reason)
+        fresh = await self._lanes.say(event, self._parts(event, "refusal", words), "refused")
+        log.info("event_refused", reason=reason, account=event.account.key, fresh=fresh)
+        return Accepted(outcome="refused" if fresh else "duplicate", id=event.id, reason=reason)
+
+    def _parts(self, event: Inbound, kind: OutboundKind, text: str) -> Sequence[Outbound]:
+        whole = Outbound(
+            reply=reply_id(event.id, kind),
+            conversation=event.conversation,
+            account=event.account,
+            place=event.place,
+            kind=kind,
+            text=text,
+            reply_to=event.native_id,
+            headers=event.headers,
+        )
+        return self._split(whole)
+
+
+def _ignored(event: Inbound, reason: str) -> Accepted:
+    log.debug("event_ignored", reason=reason, account=event.account.key, kind=event.kind)
+    return Accepted(outcome="ignored", id=event.id, reason=reason)

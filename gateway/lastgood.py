@@ -1,0 +1,153 @@
+"""The configuration as last found good: what the roles run with, whatever the file says now.
+
+The file is copied, the copy is checked by a child process and, when it holds, given to the roles.
+A role that dies while somebody edits the file comes back with what worked before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import GatewayError
+from gateway.logs import Format
+from gateway.process import CRASH_LOOP, GiveUp, dies_with_parent, status
+from gateway.queues import owner
+
+SNAPSHOT = "MOLTGATE_LAST_GOOD"
+"""Environment variable: a copy of the configuration the roles read in place of the file."""
+FINGERPRINT_KEY = "MOLTGATE_FINGERPRINT_KEY"
+"""Environment variable: makes fingerprints of sections useless to anybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the supervisor has to know of a valid configuration."""
+
+    private_redis: bool
+    fsync: Any
+    memory: int
+    workers: int
+    http: str
+    log: Format
+    fingerprints: Mapping[str, str]
+    """Per section; two that differ mean that the section was changed."""
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Facts:
+        return cls(**{name: found[name] for name in cls.__dataclass_fields__})
+
+    def changed(self, other: Facts) -> list[str]:
+        names = {*self.fingerprints, *other.fingerprints}
+        mine, theirs = self.fingerprints, other.fingerprints
+        return sorted(name for name in names if mine.get(name) != theirs.get(name))
+
+
+class Invalid(GatewayError):
+    """The configuration does not hold, for these reasons."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How the roles are called."""
+
+    home: Path
+    config: Path | None = None
+    port: int | None = None
+    program: tuple[str, ...] = (sys.executable, "-P", "-m", "gateway")
+
+    def command(self, *words: str) -> list[str]:
+        given = ["--home", str(self.home)]
+        if self.config is not None:
+            given += ["--config", str(self.config)]
+        if self.port is not None and words[0] in ("gateway", "check"):
+            words = (*words, "--port", str(self.port))
+        return [*self.program, *given, *words]
+
+    @property
+    def file(self) -> Path:
+        return self.config or self.home / "moltgate.yaml"
+
+
+class Configuration:
+    """The file as last found good: a copy of it, and what the supervisor needs of it."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._key = secrets.token_hex(16)
+        self.good = launch.home / "run" / "moltgate.yaml"
+        self._seen: tuple[int, ...] = ()
+
+    def environment(self, snapshot: Path | None = None) -> dict[str, str]:
+        return {**os.environ, SNAPSHOT: str(snapshot or self.good), FINGERPRINT_KEY: self._key}
+
+    def touched(self) -> bool:
+        """Whether the file looks different from the last time this was asked."""
+        before, self._seen = self._seen, self._look()
+        return before != self._seen
+
+    async def check(self) -> Facts:
+        """Check the file as it is now, and keep a copy of it if it holds.
+
+        Raises `Invalid`, with every problem in the text.
+        """
+        self._seen = self._look()
+        candidate = self.good.with_suffix(".candidate")
+        self._copy(candidate)
+        checking = await asyncio.create_subprocess_exec(
+            *self._launch.command("check", "--json"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=self.environment(candidate),
+            preexec_fn=dies_with_parent(),
+        )
+        try:
+            said, _ = await checking.communicate()
+        finally:
+            if checking.returncode is None:
+                checking.kill()
+        try:
+            found = json.loads(said)
+        except ValueError:
+            raise GiveUp(
+                f"checking the configuration ended with {status(checking.returncode or 0)}",
+                CRASH_LOOP,
+            ) from None
+        if not found["ok"]:
+            raise Invalid(found["problems"])
+        candidate.replace(self.good)
+        return Facts.of(found["facts"])
+
+    def _copy(self, to: Path) -> None:
+        try:
+            text = self._launch.file.read_bytes()
+        except OSError as problem:
+            if self._launch.config is not None or self._launch.file.exists():
+                raise Invalid([f"{self._launch.file}: {problem.strerror}"]) from problem
+            text = b""
+        try:
+            to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text)
+        except OSError as problem:
+            raise owner.unusable(to, problem) from problem
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            found = self._launch.file.stat()
+        except OSError:
+            return (0,)
+        return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,1 @@
+"""A conversation as its people see it: settings, commands, resets, and what the model is asked."""

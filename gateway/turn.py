@@ -1,0 +1,369 @@
+"""Stations 4 to 8: claim a conversation, enrich, ask a model, commit.
+
+A worker holds many conversations at once, one turn each. What it shows meanwhile is ephemeral;
+the commit is one atomic step that only the current fence may take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+from pydantic import Field
+
+from config.fields import Duration, Section
+from gateway.errors import Failed, GatewayError, Refused, Retryable, Superseded, Unavailable
+from gateway.failpoints import ASKED, CLAIMED, COMMITTED, RELEASED, STREAMING, failpoint
+from gateway.message import Inbound, InboundId, Outbound, OutboundKind, Turn, reply_id
+from gateway.ports import (
+    Capabilities,
+    Clock,
+    Engine,
+    Enricher,
+    Finished,
+    Lease,
+    Prompt,
+    Restarted,
+    Session,
+    Text,
+)
+from gateway.show import Publish, Show
+
+log = structlog.get_logger(__name__)
+
+
+COMMIT_SECONDS = 60.0
+"""How long a finished answer is held while the store does not answer."""
+AT_ONCE = 4_000
+"""Characters of a text that is cut into parts without leaving the loop."""
+
+
+class TurnConfig(Section):
+    """Answering: how many at once, how often, how long."""
+
+    concurrency: int = Field(256, ge=1, description="Conversations one worker answers at once.")
+    attempts: int = Field(
+        3, ge=1, le=10, description="Deliveries of a message before it is quarantined."
+    )
+    give_up_after: Duration = Field(
+        600.0, gt=0, description="Age at which a message that no engine answers is quarantined."
+    )
+    show_every: Duration = Field(
+        0.15, gt=0, description="Time between two updates of a growing answer, per conversation."
+    )
+    reply_deadline: Duration = Field(
+        86400.0, gt=0, description="Age at which an unsent reply is quarantined instead of sent."
+    )
+    failure_text: str = Field(
+        "I could not answer this. The operator has been told.",
+        description="Shown when a message is quarantined.",
+    )
+    empty_text: str = Field(
+        "The model gave an empty answer.", description="Shown when a model says nothing."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """What a turn needs to know of an adapter: what it can show and how it cuts replies."""
+
+    capabilities: Capabilities
+    split: Callable[[Outbound], Sequence[Outbound]]
+
+
+class Prompts(Protocol):
+    """Builds requests and remembers turns; see `gateway.sessions.prompt`."""
+
+    def expired(self, session: Session, now: float) -> bool: ...
+
+    def build(
+        self, messages: Sequence[Inbound], history: Sequence[Turn], session: Session
+    ) -> Prompt: ...
+
+    def turns(self, messages: Sequence[Inbound], answer: str, now: float) -> Sequence[Turn]: ...
+
+
+class Watchers(Protocol):
+    """What a turn reports to; metrics implement it."""
+
+    def turn_ended(self, outcome: str, engine: str, seconds: Mapping[str, float]) -> None: ...
+
+
+Reset = Callable[[Lease], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One turn's stop watch and closing line."""
+
+    started: float = field(default_factory=time.monotonic)
+    queued: float = 0.0
+    first_token: float = 0.0
+    generate: float = 0.0
+    commit: float = 0.0
+    engine: str = ""
+    model: str = ""
+    tokens: int = 0
+
+
+class Turns:
+    """Answers leases. Stateless between turns; safe to run any number of times at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        enricher: Enricher,
+        prompts: Prompts,
+        channels: Mapping[str, Channel],
+        publish: Publish,
+        reset: Reset,
+        clock: Clock,
+        config: TurnConfig,
+        watchers: Watchers,
+    ) -> None:
+        self._engine = engine
+        self._enricher = enricher
+        self._prompts = prompts
+        self._channels = channels
+        self._publish = publish
+        self._reset = reset
+        self._clock = clock
+        self._config = config
+        self._watchers = watchers
+        self._blame = Blame()
+
+    async def answer(self, lease: Lease) -> None:
+        """Bring one lease to an end, whatever happens; raises nothing but cancellation."""
+        first = lease.messages[0]
+        progress = _Progress()
+        if first.received_at:
+            progress.queued = max(0.0, self._clock.now() - first.received_at)
+        show = Show(lease.messages, lease.fence, self._publish, self._config.show_every)
+        with structlog.contextvars.bound_contextvars(
+            message=first.id, conversation=lease.conversation, adapter=first.account.key
+        ):
+            outcome = await self._settled(lease, show, progress)
+            await show.end(visible=outcome not in {"answered", "refused"})
+            self._close(lease, outcome, progress)
+
+    async def _settled(self, lease: Lease, show: Show, progress: _Progress) -> str:
+        """Answer and settle; each way to fail leads to what happens next."""
+        try:
+            self._check_attempts(lease)
+            try:
+                return await self._answered(lease, show, progress)
+            except Refused as refusal:
+                return await self._commit(lease, refusal.text, "refused", progress)
+        except Superseded as newer:
+            log.debug("turn_dropped", reason=str(newer))
+            return "superseded"
+        except Retryable as later:
+            return await self._later(lease, later)
+        except GatewayError as failure:
+            return await self._bury(lease, f"{type(failure).__name__}: {failure}")
+        except asyncio.CancelledError:
+            return await self._cancelled(lease)
+        except Exception as unexpected:
+            log.exception("turn_failed")
+            return await self._counted(lease, unexpected)
+
+    def _check_attempts(self, lease: Lease) -> None:
+        if lease.attempt > self._config.attempts:
+            raise Failed(f"given up after {lease.attempt - 1} deliveries")
+
+    async def _answered(self, lease: Lease, show: Show, progress: _Progress) -> str:
+        await failpoint(CLAIMED, lease.conversation)
+        channel = self._channel(lease.messages[0])
+        show.begin(channel.capabilities)
+        if self._prompts.expired(lease.session, self._clock.now()):
+            await self._reset(lease)
+        messages = [await self._enricher.enrich(one) for one in lease.messages]
+        prompt = self._prompts.build(messages, lease.history, lease.session)
+        prompt = replace(prompt, stream=channel.capabilities.streams)
+        await failpoint(ASKED, lease.conversation)
+        text = await self._generated(prompt, show, progress)
+        answer = text.strip() or self._config.empty_text
+        return await self._commit(lease, answer, "answered", progress, messages)
+
+    async def _generated(self, prompt: Prompt, show: Show, progress: _Progress) -> str:
+        asked = time.monotonic()
+        pieces: list[str] = []
+        async with contextlib.aclosing(self._engine.generate(prompt)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Text):
+                    if not pieces:
+                        progress.first_token = time.monotonic() - asked
+                        await failpoint(STREAMING, prompt.conversation or "")
+                    pieces.append(event.text)
+                    show.add(event.text)
+                elif isinstance(event, Restarted):
+                    pieces.clear()
+                    show.restart()
+                elif isinstance(event, Finished):
+                    progress.engine, progress.model = event.engine, event.model
+                    progress.tokens = event.usage.completion_tokens
+        progress.generate = time.monotonic() - asked
+        return "".join(pieces)
+
+    async def _commit(
+        self,
+        lease: Lease,
+        text: str,
+        outcome: str,
+        progress: _Progress,
+        messages: Sequence[Inbound] = (),
+    ) -> str:
+        kind: OutboundKind = "answer" if outcome == "answered" else "refusal"
+        history = self._prompts.turns(
+            messages or lease.messages, text if kind == "answer" else "", self._clock.now()
+        )
+        began = time.monotonic()
+        parts = await self._cut(lease, text, kind)
+        while True:
+            try:
+                await lease.commit(parts, history, outcome=outcome)
+                break
+            except Unavailable as problem:
+                # The answer is worth more than a moment: the fence decides whether it still counts.
+                if time.monotonic() - began > COMMIT_SECONDS:
+                    raise
+                log.warning("commit_repeated", reason=str(problem))
+                await asyncio.sleep(0.5)
+        progress.commit = time.monotonic() - began
+        self._blame.answered(lease)
+        await failpoint(COMMITTED, lease.conversation)
+        await failpoint(RELEASED, lease.conversation)
+        return outcome
+
+    async def _later(self, lease: Lease, later: Retryable) -> str:
+        """Wait and try again; being told to wait, or finding nobody, is no attempt."""
+        if self._blame.on(lease, later):
+            return await self._counted(lease, later)
+        age = self._clock.now() - (lease.messages[0].received_at or self._clock.now())
+        if age > self._config.give_up_after:
+            return await self._bury(lease, f"no engine for {age:.0f} s: {later}")
+        wait = min(later.after or 0.0, 60.0) or _backoff(age)
+        log.info("turn_waits", reason=str(later), seconds=round(wait, 1))
+        with contextlib.suppress(Superseded):
+            await lease.retry(wait, counted=False)
+        return "retried"
+
+    async def _counted(self, lease: Lease, unexpected: Exception) -> str:
+        if lease.attempt >= self._config.attempts:
+            return await self._bury(lease, f"{type(unexpected).__name__}: {unexpected}")
+        with contextlib.suppress(GatewayError):
+            await lease.retry(_backoff(lease.attempt), counted=True)
+        return "retried"
+
+    async def _bury(self, lease: Lease, reason: str) -> str:
+        log.error("message_quarantined", reason=reason, attempt=lease.attempt)
+        text = self._config.failure_text
+        try:
+            await lease.bury(reason, self._parts(lease, text, "notice"))
+        except Superseded:
+            return "superseded"
+        except Retryable as problem:
+            log.warning("quarantine_postponed", reason=str(problem))
+            return "retried"  # the lease runs out and the message comes again
+        return "quarantined"
+
+    async def _cancelled(self, lease: Lease) -> str:
+        """Void (stopped, interrupted, taken over), or the worker shuts down: give it back."""
+        task = asyncio.current_task()
+        if lease.lost and task is not None:
+            task.uncancel()
+        with contextlib.suppress(GatewayError):
+            await lease.retry(0.0, counted=False)
+        if lease.lost:
+            return "stopped"
+        raise asyncio.CancelledError
+
+    def _channel(self, message: Inbound) -> Channel:
+        channel = self._channels.get(message.account.kind)
+        if channel is None:
+            raise Failed(f"no adapter {message.account.kind} in this worker's configuration")
+        return channel
+
+    async def _cut(self, lease: Lease, text: str, kind: OutboundKind) -> Sequence[Outbound]:
+        """A long text in a thread: models can be made to write what takes seconds to cut up, and
+        meanwhile the leases of all other turns would run out."""
+        if len(text) <= AT_ONCE:
+            return self._parts(lease, text, kind)
+        return await asyncio.to_thread(self._parts, lease, text, kind)
+
+    def _parts(self, lease: Lease, text: str, kind: OutboundKind) -> Sequence[Outbound]:
+        first, last = lease.messages[0], lease.messages[-1]
+        channel = self._channels.get(first.account.kind)
+        reply = reply_id(first.id)
+        whole = Outbound(
+            reply=reply if kind != "notice" else reply_id(first.id, "notice"),
+            conversation=lease.conversation,
+            account=first.account,
+            place=first.place,
+            kind=kind,
+            text=text,
+            reply_to=last.native_id if first.place.kind != "direct" else "",
+            headers={**last.headers, **({"replaces": reply} if kind == "notice" else {})},
+            deadline=self._clock.now() + self._config.reply_deadline,
+        )
+        return channel.split(whole) if channel else [whole]
+
+    def _close(self, lease: Lease, outcome: str, progress: _Progress) -> None:
+        seconds = {
+            "queue": progress.queued,
+            "first_token": progress.first_token,
+            "generate": progress.generate,
+            "commit": progress.commit,
+            "turn": time.monotonic() - progress.started,
+        }
+        log.info(
+            "message_closed",
+            outcome=outcome,
+            attempt=lease.attempt,
+            messages=len(lease.messages),
+            engine=progress.engine,
+            model=progress.model,
+            tokens=progress.tokens,
+            ms={name: round(value * 1000, 1) for name, value in seconds.items()},
+        )
+        self._watchers.turn_ended(outcome, progress.engine, seconds)
+
+
+class Blame:
+    """Tells an engine that is away from a message that breaks every engine it meets.
+
+    When others were answered between two failures of the same message, the engines work and the
+    message is what fails: its deliveries count, so that it ends in quarantine instead of opening
+    the breakers again and again.
+    """
+
+    REMEMBERED = 1000
+
+    def __init__(self) -> None:
+        self._answers = 0
+        self._failed: dict[InboundId, int] = {}
+        """How many answers there had been at a message's last failure."""
+
+    def answered(self, lease: Lease) -> None:
+        self._answers += 1
+        self._failed.pop(lease.messages[0].id, None)
+
+    def on(self, lease: Lease, problem: Retryable) -> bool:
+        """Note a failure; whether it is the message's own doing. Being busy never is."""
+        first = lease.messages[0].id
+        before = self._failed.pop(first, None)
+        self._failed[first] = self._answers
+        if len(self._failed) > self.REMEMBERED:
+            del self._failed[next(iter(self._failed))]
+        return isinstance(problem, Unavailable) and before is not None and before < self._answers
+
+
+def _backoff(age: float) -> float:
+    """Seconds, with jitter: half the age so far, between 0.5 and 15."""
+    return min(max(age / 2, 0.5), 15.0) * random.uniform(0.75, 1.25)

@@ -1,0 +1,162 @@
+"""The commands against a running `moltgate run`: private Redis, gateway, worker, demo model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.queues import owner
+
+PROGRAM = [sys.executable, "-P", "-m", "gateway"]
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("home")
+    port = _free_port()
+    with (folder / "said").open("wb") as said:
+        running = subprocess.Popen(
+            [*PROGRAM, "run", "--home", str(folder), "--port", str(port)], stdout=said, stderr=said
+        )
+    until = time.monotonic() + 60
+    while "roles_ready" not in (folder / "said").read_text():
+        assert running.poll() is None, (folder / "said").read_text()
+        assert time.monotonic() < until, (folder / "said").read_text()
+        time.sleep(0.05)
+    yield folder
+    running.terminate()
+    assert running.wait(15) == 0
+
+
+def _moltgate(home: Path, *words: str, status: int = 0, into: str = "") -> str:
+    found = subprocess.run(
+        [*PROGRAM, "--home", str(home), *words],
+        capture_output=True,
+        text=True,
+        input=into,
+        timeout=60,
+    )
+    assert found.returncode == status, found.stderr + found.stdout
+    return found.stdout if status == 0 else found.stderr
+
+
+def _json(home: Path, *words: str) -> Any:
+    return json.loads(_moltgate(home, *words, "--json"))
+
+
+def test_run_prints_where_web_chat_is_with_a_one_time_link(home: Path) -> None:
+    said = (home / "said").read_text()
+
+    assert "Web chat: http://127.0.0.1:" in said
+    assert "/login#" in said
+
+
+def test_status_says_who_runs_and_that_the_ledger_adds_up(home: Path) -> None:
+    found = _json(home, "status")
+
+    assert found["owner"]["pid"] == owner.read_owner(home).pid  # type: ignore[union-attr]
+    assert found["store"]["difference"] == 0
+    assert "web:default" in found["store"]["outbox"]
+    assert "running" in _moltgate(home, "status")
+
+
+def test_chat_answers_one_question_and_leaves_no_token_behind(home: Path) -> None:
+    assert _moltgate(home, "chat", "hello").strip()
+    assert _json(home, "token", "list") == []
+
+
+def test_chat_goes_on_until_the_end_of_input(home: Path) -> None:
+    said = _moltgate(home, "chat", "--conversation", "long", into="hello\n\nthank you\n")
+
+    assert len([line for line in said.splitlines() if line.strip()]) >= 2
+
+
+def test_login_prints_a_fresh_link_to_the_port_in_use(home: Path) -> None:
+    first, second = _moltgate(home, "login"), _moltgate(home, "login")
+
+    assert first.startswith(f"{owner.read_owner(home).http}/login#")  # type: ignore[union-attr]
+    assert first != second
+
+
+def test_tokens_are_made_used_listed_and_revoked(home: Path) -> None:
+    made = _json(home, "token", "create", "tests", "--days", "1")
+    (listed,) = _json(home, "token", "list")
+    base = owner.read_owner(home).http  # type: ignore[union-attr]
+    elsewhere = ["chat", "hello", "--url", base, "--token", made["token"]]
+
+    assert listed["id"] == made["id"]
+    assert made["token"] not in json.dumps(listed)
+    assert _moltgate(home, *elsewhere).strip()
+
+    _moltgate(home, "token", "revoke", made["id"])
+
+    assert "not taken: 401" in _moltgate(home, *elsewhere, status=1)
+    assert "no token" in _moltgate(home, "token", "revoke", made["id"], status=1)
+
+
+def test_unknown_scopes_are_wrong_usage(home: Path) -> None:
+    assert "no scope" in _moltgate(home, "token", "create", "x", "--scope", "all", status=2)
+
+
+def test_send_puts_a_message_into_the_outbox_once(home: Path) -> None:
+    for _ in range(2):
+        _moltgate(home, "send", "web", "owner.main", "The backup is done.", "--id", "b1")
+
+    assert "no account telegram:default" in _moltgate(home, "send", "telegram", "1", "x", status=1)
+
+
+def test_nobody_waits_and_nothing_is_dead_at_first(home: Path) -> None:
+    assert _json(home, "pair", "list") == []
+    assert _json(home, "dead", "list") == []
+    assert "Nothing needs a decision" in _moltgate(home, "dead", "list")
+
+
+def test_ids_and_codes_nobody_has_are_told(home: Path) -> None:
+    assert "no dead letter" in _moltgate(home, "dead", "show", "0-1-1", status=1)
+    assert "no request waits" in _moltgate(home, "pair", "approve", "AAAAAAAA", status=1)
+
+
+def test_doctor_finds_everything_well(home: Path) -> None:
+    found = _json(home, "doctor")
+
+    assert {each["state"] for each in found} <= {"ok", "advice"}
+    assert {"python", "data folder", "configuration", "redis", "http"} <= {
+        each["name"] for each in found
+    }
+
+
+def test_a_second_run_says_who_is_there_already(home: Path) -> None:
+    said = _moltgate(home, "run", status=1)
+
+    assert f"process {owner.read_owner(home).pid}" in said  # type: ignore[union-attr]
+
+
+def test_answers_go_on_after_redis_was_killed(home: Path) -> None:
+    before = (home / "said").read_text().count("private_redis_ready")
+    for line in (home / "said").read_text().splitlines():
+        if "private_redis_ready" in line:
+            redis = json.loads(line)["pid"]
+    os.kill(redis, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while (home / "said").read_text().count("private_redis_ready") == before:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+    assert _moltgate(home, "chat", "hello again").strip()
+    assert _json(home, "status")["store"]["difference"] == 0

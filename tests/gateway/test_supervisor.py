@@ -1,0 +1,312 @@
+"""The supervisor with real processes: restarts, order of stopping, and a file that changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gateway.roles import Restarts
+from tests.fakes import program
+
+_RUN = """
+import asyncio, sys
+from pathlib import Path
+from gateway.lastgood import Launch
+from gateway.logs import Diary, Redactor, Sink, as_json
+from gateway.supervisor import supervise
+
+diary = Diary(Sink(sys.stderr, Redactor()), as_json)
+launch = Launch(home=Path(sys.argv[1]), program=(sys.executable, sys.argv[2]))
+sys.exit(asyncio.run(supervise(launch, diary)))
+"""
+
+
+@dataclass
+class Run:
+    """A supervisor in a process of its own, and what it and its children said."""
+
+    home: Path
+    process: subprocess.Popen[bytes] | None = None
+    _log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._log = self.home / "said"
+
+    def configure(self, **settings: Any) -> None:
+        self.write(json.dumps(settings))
+
+    def write(self, text: str) -> None:
+        new = self.home / "new"
+        new.write_text(text)
+        new.replace(self.home / "moltgate.yaml")
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _RUN, str(self.home), program.__file__], stderr=log
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def said(self) -> list[dict[str, Any]]:
+        lines = self._log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.said() if line["event"] == event]
+
+    def events(self) -> list[tuple[str, str, int]]:
+        try:
+            lines = (self.home / "events").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [(role, what, int(pid)) for role, what, pid in map(str.split, lines)]
+
+    def pids(self, role: str, what: str = "began") -> list[int]:
+        return [pid for who, did, pid in self.events() if (who, did) == (role, what)]
+
+    async def until(self, condition: Callable[[], object], limit: float = 20.0) -> None:
+        async with asyncio.timeout(limit):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    async def ended(self, limit: float = 20.0) -> int:
+        assert self.process is not None
+        return await asyncio.to_thread(self.process.wait, limit)
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    found = Run(tmp_path)
+    yield found
+    if found.process is not None:
+        found.process.kill()
+        found.process.wait()
+
+
+async def test_it_starts_the_roles_and_ends_them_when_asked(run: Run) -> None:
+    run.configure(workers=2)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and len(run.pids("worker")) == 2)
+
+    os.kill(run.pid, signal.SIGTERM)
+
+    assert await run.ended() == 0
+    assert set(run.pids("worker", "ended")) == set(run.pids("worker"))
+    assert run.pids("gateway", "ended") == run.pids("gateway")
+
+
+async def test_what_dies_is_started_again(run: Run) -> None:
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+
+    os.kill(run.pids("worker")[0], signal.SIGKILL)
+
+    await run.until(lambda: len(run.pids("worker")) == 2)
+    assert len(run.pids("gateway")) == 1
+    (ended,) = run.told("role_ended")
+    assert ended["status"] == "SIGKILL"
+
+
+async def test_a_role_that_keeps_ending_makes_it_give_up_loudly(run: Run) -> None:
+    run.configure(worker={"exit": 3})
+    run.start()
+
+    assert await run.ended() == 70
+
+    assert len(run.pids("worker")) == 5
+    (gave_up,) = run.told("gave_up")
+    assert "worker-1 ended 5 times within 60 s, last with status 3" in gave_up["reason"]
+    assert run.pids("gateway", "ended") == run.pids("gateway")
+
+
+async def test_bad_configuration_found_by_a_role_ends_the_run_without_another_try(
+    run: Run,
+) -> None:
+    run.configure(gateway={"exit": 78})
+    run.start()
+
+    assert await run.ended() == 78
+    assert len(run.pids("gateway")) == 1
+
+
+async def test_a_wrong_file_at_the_start_is_told_problem_by_problem(run: Run) -> None:
+    run.write("{")
+    run.start()
+
+    assert await run.ended() == 78
+    reasons = [line["reason"] for line in run.told("configuration_is_wrong")]
+    assert reasons == ["line 1: not readable", "line 2: nor this"]
+    assert run.events() == []
+
+
+async def test_a_changed_file_is_rolled_out_workers_first(run: Run) -> None:
+    run.configure(workers=1)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+    before = len(run.events())
+
+    run.configure(workers=1, title="new")
+
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    order = [(role, what) for role, what, _ in run.events()[before:] if what in ("began", "ended")]
+    assert order == [
+        ("worker", "ended"),
+        ("worker", "began"),
+        ("gateway", "ended"),
+        ("gateway", "began"),
+    ]
+    assert run.told("configuration_changed")[0]["sections"] == "title"
+    assert run.told("role_ended") == []
+
+
+async def test_the_number_of_workers_follows_the_file(run: Run) -> None:
+    run.configure(workers=2)
+    run.start()
+    await run.until(lambda: len(run.pids("worker")) == 2)
+
+    run.configure(workers=1)
+
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    living = [pid for pid in run.pids("worker") if psutil.pid_exists(pid)]
+    assert len(living) == 1
+
+
+async def test_a_wrong_change_is_told_once_and_the_last_good_file_serves_on(run: Run) -> None:
+    run.configure(workers=1)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+
+    run.write("{ wrong")
+    await run.until(lambda: run.told("last_good_configuration_stays"))
+    os.utime(run.home / "moltgate.yaml")
+    os.kill(run.pids("gateway")[0], signal.SIGKILL)
+
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    assert len(run.told("last_good_configuration_stays")) == 1
+    assert psutil.pid_exists(run.pids("gateway")[1])
+
+    run.configure(workers=1, mended=True)
+    await run.until(lambda: len(run.pids("gateway")) == 3)
+
+
+async def test_a_role_that_does_not_end_is_killed_by_a_second_request(run: Run) -> None:
+    run.configure(gateway={"stubborn": True})
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+    os.kill(run.pid, signal.SIGINT)
+    await run.until(lambda: run.pids("gateway", "asked"))
+
+    os.kill(run.pid, signal.SIGINT)
+
+    assert await run.ended(limit=5) == 0
+    assert not psutil.pid_exists(run.pids("gateway")[0])
+
+
+async def test_a_role_that_does_not_end_is_killed_inside_ten_seconds(run: Run) -> None:
+    run.configure(gateway={"stubborn": True}, private_redis=True)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+    began = time.monotonic()
+
+    os.kill(run.pid, signal.SIGTERM)
+
+    assert await run.ended(limit=12) == 0
+    assert time.monotonic() - began < 10  # what the promise to container runtimes says
+
+
+async def test_nothing_outlives_a_killed_supervisor(run: Run) -> None:
+    run.configure(private_redis=True)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert len(children) == 3
+
+    os.kill(run.pid, signal.SIGKILL)
+
+    await run.until(lambda: not any(_lives(child) for child in children))
+
+
+async def test_it_can_be_started_again_right_after_being_killed(run: Run) -> None:
+    run.configure(private_redis=True)
+    run.start()
+    await run.until(lambda: run.pids("gateway"))
+    os.kill(run.pid, signal.SIGKILL)
+    await run.ended()
+
+    run.start()
+
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    assert run.told("cannot_start") == []
+
+
+async def test_a_killed_redis_comes_back_while_the_roles_live_on(run: Run) -> None:
+    run.configure(private_redis=True)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+    first = run.told("private_redis_ready")[0]["pid"]
+
+    os.kill(first, signal.SIGKILL)
+
+    await run.until(lambda: len(run.told("private_redis_ready")) == 2)
+    assert len(run.pids("gateway")) == len(run.pids("worker")) == 1
+
+
+async def test_a_second_run_on_the_same_folder_says_who_is_there(run: Run) -> None:
+    run.start()
+    await run.until(lambda: run.pids("gateway"))
+    second = Run(run.home)
+
+    second.start()
+
+    assert await second.ended() == 1
+    (told,) = run.told("cannot_start")
+    assert f"process {run.pid}" in told["reason"]
+    assert "http://127.0.0.1:9" in told["reason"]
+
+
+async def test_it_stays_small(run: Run) -> None:
+    run.configure(private_redis=True)
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+
+    assert psutil.Process(run.pid).memory_info().rss < 35 * 2**20
+
+
+def test_delays_double_up_to_a_limit_and_start_over_after_a_long_life() -> None:
+    restarts = Restarts(most=100)
+
+    delays = [restarts.exited(at * 100, lived=1) for at in range(7)]
+
+    assert delays == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert restarts.exited(1000, lived=31) == 0.2
+
+
+def test_five_exits_in_a_minute_are_a_crash_loop_and_five_in_an_hour_are_not() -> None:
+    restarts = Restarts()
+    assert [restarts.exited(at * 600, lived=600) for at in range(6)] == [0.2] * 6
+
+    restarts = Restarts()
+    assert [restarts.exited(at, lived=1) for at in range(5)][-1] is None
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
