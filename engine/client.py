@@ -1,0 +1,298 @@
+"""One OpenAI-compatible server as an engine: requests, clocks, and the door for its errors.
+
+aiohttp and typed decoding, because the CPU a chunk costs decides how many chats a core can carry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
+from typing import Any
+
+import aiohttp
+import msgspec
+import structlog
+
+from engine.completion import Answer, Malformed, Reported, reported
+from engine.config import EngineConfig
+from engine.deadlines import Deadlines
+from engine.reply import Reply, start_of
+from engine.sanitize import harmless, readable
+from engine.translation import DOOR, TimedOut, from_status, retry_after, translate
+from gateway.errors import BadConfig, Failed, GatewayError, Refused, Unavailable
+from gateway.ports import ChatMessage, Clock, EngineEvent, EngineStatus, Finished, Prompt, Text
+
+log = structlog.get_logger(__name__)
+
+_IDLE = 4.0
+"""Seconds an unused connection is kept: below the 5 s after which uvicorn, and so vLLM, closes
+it, or else a request now and then runs into the closing."""
+_ERROR_LIMIT = 64 * 2**10
+_LIST_LIMIT = 2**20
+
+_ONE_TOKEN = Prompt(messages=(ChatMessage(role="user", content="Hi"),), max_tokens=1, stream=False)
+_encode = msgspec.json.Encoder().encode
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model] = []
+
+
+_models = msgspec.json.Decoder(_Models)
+
+
+class OpenAIEngine:
+    """A client of one server. Connects at the first request."""
+
+    def __init__(self, name: str, config: EngineConfig, clock: Clock) -> None:
+        self.name = name
+        self._config = config
+        self._clock = clock
+        self._tls = _tls(name, config)
+        self._slots = asyncio.Semaphore(config.max_concurrency)
+        self._session: aiohttp.ClientSession | None = None
+        self._discovered = ""
+        self._looking: asyncio.Task[bool] | None = None
+
+    def __repr__(self) -> str:
+        return f"<OpenAIEngine {self.name}>"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of models it is known to serve, without asking."""
+        return tuple(filter(None, (self._config.model, self._discovered)))
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[EngineEvent]:
+        """See `Engine.generate`. A `prompt.model` is the name of a model over there."""
+        begun = self._clock.monotonic()
+        first: float | None = None
+        reply: Reply | None = None
+        patient = not prompt.stream
+        await Deadlines(self.name, self._config.timeouts, patient=patient).acquire(self._slots)
+        # From here on the engine is at work: what others took does not count against it.
+        deadlines = Deadlines(self.name, self._config.timeouts, patient=patient)
+        try:
+            reply = await self._open(prompt, deadlines)
+            while text := await reply.next():
+                if first is None:
+                    first = self._clock.monotonic() - begun
+                yield Text(text)
+            yield self._finished(reply.answer, first or 0.0)
+        except DOOR as problem:
+            failure = translate(self.name, problem)
+        else:
+            return
+        finally:
+            if reply is not None:
+                reply.close()
+            self._slots.release()
+        raise failure  # outside, so that no exception with our headers in it is chained
+
+    async def probe(self) -> None:
+        """Ask for one token. Raises what `generate` would, `TimedOut` when there is none."""
+        try:
+            async with asyncio.timeout(self._config.timeouts.probe) as limit:
+                deadlines = Deadlines(self.name, self._config.timeouts, patient=True)
+                reply = await self._ask(_ONE_TOKEN, deadlines)
+                try:
+                    await reply.load()
+                    reply.answer.finish()
+                    return
+                finally:
+                    reply.close()
+        except DOOR as problem:
+            if limit.expired():
+                failure: GatewayError = TimedOut(f"engine {self.name} gives no token", hung=True)
+            else:
+                failure = translate(self.name, problem)
+        raise failure
+
+    async def status(self) -> EngineStatus:
+        """What the server lists; a failure is a status too."""
+        try:
+            models = await self._list()
+        except GatewayError as problem:
+            return EngineStatus(name=self.name, ok=False, detail=str(problem))
+        serves = self._config.model or (models[0] if models else "")
+        if not serves:
+            detail = "lists no model"
+        elif serves in models:
+            detail = f"serves {serves}"
+        else:
+            detail = f"does not list the model {serves}"
+        return EngineStatus(name=self.name, ok=serves in models, detail=detail, models=models)
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._session is not None:
+            await self._session.close()
+
+    # --- one request ---
+
+    async def _open(self, prompt: Prompt, deadlines: Deadlines) -> Reply:
+        if prompt.stream:
+            async with deadlines.waiting():
+                return await self._ask(prompt, deadlines)
+        async with deadlines.watched(self._alive):
+            reply = await self._ask(prompt, deadlines)
+            with ExitStack() as undo:
+                undo.callback(reply.close)
+                await reply.load()
+                undo.pop_all()
+            return reply
+
+    async def _ask(self, prompt: Prompt, deadlines: Deadlines) -> Reply:
+        config = self._config
+        fields = {**config.extra, **_fields(prompt, config)}
+        fields["model"] = prompt.model or config.model or await self._discover()
+        headers = (
+            {"X-Session-ID": _session_id(prompt.conversation)} if prompt.conversation else None
+        )
+        response = await self._connected().post(
+            f"{config.url}/chat/completions",
+            data=_encode(fields),
+            headers=headers,
+            allow_redirects=False,
+        )
+        with ExitStack() as undo:
+            undo.callback(response.close)
+            if response.status != 200:
+                raise await self._failure(response, pinned=bool(prompt.model))
+            answer = Answer(max_text=config.max_text)
+            reply = Reply(response, answer, deadlines, config.max_response)
+            undo.pop_all()
+        return reply
+
+    async def _failure(self, response: aiohttp.ClientResponse, *, pinned: bool) -> GatewayError:
+        said = reported(await start_of(response, _ERROR_LIMIT))
+        said = Reported(response.status, said.kind, said.message)
+        if said.status == 404 and self._discovered and not pinned:
+            self._discovered = ""  # it has changed its model: look again at the next request
+            return Unavailable(f"engine {self.name} no longer serves what it listed")
+        after = retry_after(response.headers, self._clock.now())
+        failure = from_status(self.name, said, after=after, pinned=pinned)
+        if isinstance(failure, Refused):
+            log.warning(
+                "engine_refused_request", engine=self.name, status=said.status, kind=said.kind
+            )
+            log.debug("engine_explained_refusal", engine=self.name, message=said.message)
+        return failure
+
+    def _finished(self, answer: Answer, first_token: float) -> Finished:
+        reason = answer.finish()
+        if answer.empty and reason == "content_filter":
+            raise Refused("The model declined to answer this.", reason="content_filter")
+        if answer.empty and reason != "tool_calls":
+            raise Malformed("it is empty")
+        return Finished(
+            reason=reason,
+            engine=self.name,
+            model=answer.model,
+            usage=answer.usage(),
+            first_token=first_token,
+        )
+
+    # --- beside the requests ---
+
+    async def _discover(self) -> str:
+        if not self._discovered:
+            models = await self._list()
+            if not models:
+                raise Failed(f"engine {self.name} lists no model: set its model")
+            self._discovered = models[0]
+        return self._discovered
+
+    async def _list(self) -> tuple[str, ...]:
+        try:
+            async with (
+                asyncio.timeout(self._config.timeouts.probe),
+                self._connected().get(
+                    f"{self._config.url}/models", allow_redirects=False
+                ) as response,
+            ):
+                if response.status != 200:
+                    raise await self._failure(response, pinned=False)
+                body = await start_of(response, _LIST_LIMIT)
+            return tuple(model.id for model in _models.decode(body).data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            failure: GatewayError = Unavailable(f"engine {self.name} lists its models wrongly")
+        except DOOR as problem:
+            failure = translate(self.name, problem)
+        raise failure
+
+    async def _alive(self) -> bool:
+        """Whether it gives a token to anybody. Shared by all who ask at the same time."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._gives_a_token())
+        return await asyncio.shield(self._looking)
+
+    async def _gives_a_token(self) -> bool:
+        try:
+            await self.probe()
+        except TimedOut:
+            return False
+        except GatewayError:
+            return True
+        return True
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            config = self._config
+            headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+            if config.api_key is not None:
+                headers["Authorization"] = f"Bearer {config.api_key.get_secret_value()}"
+            headers.update({k: v.get_secret_value() for k, v in config.headers.items()})
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=self._tls),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=headers,
+                auto_decompress=False,  # nothing was asked to be compressed
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.timeouts.connect),
+            )
+        return self._session
+
+
+def _fields(prompt: Prompt, config: EngineConfig) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        **prompt.extra,
+        "messages": [
+            {
+                "role": message.role,
+                "content": (readable if message.role == "system" else harmless)(message.content),
+            }
+            for message in prompt.messages
+        ],
+        "stream": prompt.stream,
+    }
+    if prompt.stream:
+        fields["stream_options"] = {"include_usage": True}
+    if (most := prompt.max_tokens or config.max_tokens) is not None:
+        fields["max_tokens"] = most
+    warmth = config.temperature if prompt.temperature is None else prompt.temperature
+    if warmth is not None:
+        fields["temperature"] = warmth
+    return fields
+
+
+def _session_id(conversation: str) -> str:
+    """Lets a server keep a conversation together without learning who is in it."""
+    return hashlib.blake2b(conversation.encode(), digest_size=12).hexdigest()
+
+
+def _tls(name: str, config: EngineConfig) -> ssl.SSLContext | bool:
+    if not config.tls_verify:
+        return False
+    if config.tls_ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(config.tls_ca))
+    except OSError as problem:
+        raise BadConfig(f"engines.{name}.tls_ca", f"cannot be read: {problem.strerror}") from None
