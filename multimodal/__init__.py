@@ -1,0 +1,1 @@
+"""Voice, pictures and documents, read before the model is asked."""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.telegram.adapter import TelegramAdapter
+from adapters.telegram.config import TelegramConfig
+from gateway.ports import Services
+from gateway.sessions.commands import MENU
+from tests.adapters.telegram.scene import ACCOUNT, Build, HastyClock, running
+from tests.fakes.inbox import MemoryInbox
+from tests.fakes.stores import MemoryBlobs, MemoryLog
+from tests.fakes.telegram import FakeTelegram
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[FakeTelegram]:
+    async with FakeTelegram() as fake:
+        yield fake
+
+
+@pytest.fixture
+def telegram_clock() -> HastyClock:
+    return HastyClock()
+
+
+@pytest.fixture
+def telegram_blobs() -> MemoryBlobs:
+    return MemoryBlobs()
+
+
+@pytest.fixture
+async def build(
+    telegram: FakeTelegram, telegram_clock: HastyClock, telegram_blobs: MemoryBlobs
+) -> AsyncIterator[Build]:
+    """Makes adapters that talk to the fake; keywords are settings."""
+    made: list[TelegramAdapter] = []
+
+    def one(*, public_url: str = "", **settings: Any) -> TelegramAdapter:
+        config = TelegramConfig(
+            **{"token": telegram.token, "base_url": telegram.base_url, "poll_timeout": 1} | settings
+        )
+        services = Services(
+            blobs=telegram_blobs,
+            log=MemoryLog(),
+            clock=telegram_clock,
+            public_url=public_url,
+            commands=MENU,
+        )
+        made.append(TelegramAdapter(ACCOUNT, config, services))
+        return made[-1]
+
+    yield one
+    for adapter in made:
+        await adapter.close()
+
+
+@pytest.fixture
+def adapter(build: Build) -> TelegramAdapter:
+    return build()
+
+
+@pytest.fixture
+async def inbox(adapter: TelegramAdapter) -> AsyncIterator[MemoryInbox]:
+    """What a polling adapter takes in."""
+    box = MemoryInbox()
+    async with running(adapter, box):
+        yield box
+
+
+def corpus(name: str) -> Path:
+    path = Path(__file__).parents[4] / "shared" / "corpora" / name
+    if not path.exists():
+        pytest.fail(f"bad inputs are missing: {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def naughty_strings() -> list[str]:
+    strings: list[str] = json.loads(corpus("unicode/blns.json").read_text("utf-8"))
+    return strings
+
+
+@pytest.fixture(scope="session")
+def script_payloads() -> list[str]:
+    cases = json.loads(corpus("xss/dompurify-expect.json").read_text("utf-8"))
+    return [case["payload"] for case in cases]
