@@ -1,0 +1,45 @@
+"""An inbox in memory: forgets nothing, knows copies by their id, can be out of order or slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.errors import Failed, Unavailable
+from gateway.message import Inbound
+from gateway.ports import Accepted
+
+
+class MemoryInbox:
+    """`Inbox`."""
+
+    def __init__(self) -> None:
+        self.events: list[Inbound] = []
+        """What was stored, in order, each once."""
+        self.offered: list[Inbound] = []
+        """Every call, copies and refusals included."""
+        self.down = False
+        self.rejects: Callable[[Inbound], bool] = lambda event: False
+        self.breaks: Callable[[Inbound], bool] = lambda event: False
+        """Events that meet a bug of ours."""
+        self.open = asyncio.Event()
+        """While it is not set, `accept` waits."""
+        self.open.set()
+
+    async def accept(self, event: Inbound) -> Accepted:
+        self.offered.append(event)
+        await self.open.wait()
+        if self.down:
+            raise Unavailable("the store is down")
+        if self.breaks(event):
+            raise ZeroDivisionError("a bug of ours")
+        if self.rejects(event):
+            raise Failed("never")
+        if any(known.id == event.id for known in self.events):
+            return Accepted(outcome="duplicate", id=event.id)
+        self.events.append(event)
+        return Accepted(outcome="stored", id=event.id)
+
+    @property
+    def texts(self) -> list[str]:
+        return [event.text for event in self.events]

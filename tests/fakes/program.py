@@ -1,0 +1,80 @@
+"""Stands in for the `moltgate` program under a supervisor: short lives on demand.
+
+The configuration file holds JSON, e.g. ``{"workers": 2, "gateway": {"exit": 1}}``. What happens is
+appended to ``<home>/events``, one ``role what pid`` line each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gateway.process import say_ready
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("role", choices=("check", "gateway", "worker"))
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--port", type=int)
+    given = parser.parse_args()
+    text = Path(os.environ["MOLTGATE_LAST_GOOD"]).read_text() or "{}"
+    if given.role == "check":
+        print(json.dumps(_check(text)))
+        return 0
+    return _live(given.home, given.role, json.loads(text).get(given.role, {}))
+
+
+def _check(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {"ok": False, "problems": ["line 1: not readable", "line 2: nor this"]}
+    prints = {
+        name: hashlib.sha256(json.dumps(value).encode()).hexdigest()
+        for name, value in found.items()
+    }
+    facts = {
+        "private_redis": found.get("private_redis", False),
+        "fsync": "always",
+        "memory": 64 * 2**20,
+        "workers": found.get("workers", 1),
+        "http": "http://127.0.0.1:9",
+        "log": "json",
+        "fingerprints": prints,
+    }
+    return {"ok": True, "problems": [], "facts": facts}
+
+
+def _live(home: Path, role: str, behaviour: dict[str, Any]) -> int:
+    def note(what: str) -> None:
+        with (home / "events").open("a") as events:
+            events.write(f"{role} {what} {os.getpid()}\n")
+
+    def asked(number: int, frame: FrameType | None) -> None:
+        note("asked")
+        if not behaviour.get("stubborn"):
+            note("ended")
+            sys.exit(0)
+
+    signal.signal(signal.SIGTERM, asked)
+    note("began")
+    say_ready()
+    if "exit" in behaviour:
+        return int(behaviour["exit"])
+    while True:
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
