@@ -451,10 +451,13 @@ class LogEntry:
 class EventLog(Protocol):
     """Durable, ordered log per conversation: what web chat and the HTTP API show and resume."""
 
-    async def append(self, conversation: ConversationId, key: str, body: bytes) -> int:
+    async def append(
+        self, conversation: ConversationId, key: str, body: bytes, *, though_full: bool = False
+    ) -> int:
         """Append once per key and return its `seq`; repeating a key changes nothing.
 
-        Raises `Unavailable`.
+        Raises `Unavailable`, and `Busy` when the store is full. `though_full` is for replies: what
+        was taken in is answered even then, or nothing would ever drain.
         """
 
     async def read(

@@ -56,7 +56,9 @@ class WebAdapter:
         raise Unavailable("the log's watch ended")
 
     async def send(self, outbound: Outbound) -> Receipt:
-        seq = await self._services.log.append(outbound.conversation, outbound.key, render(outbound))
+        seq = await self._services.log.append(
+            outbound.conversation, outbound.key, render(outbound), though_full=True
+        )
         return Receipt(native_id=str(seq))
 
     async def close(self) -> None:

@@ -26,7 +26,9 @@ class RedisEventLog:
         self._entries = entries
         self._milliseconds = int(seconds * 1000)
 
-    async def append(self, conversation: ConversationId, key: str, body: bytes) -> int:
+    async def append(
+        self, conversation: ConversationId, key: str, body: bytes, *, though_full: bool = False
+    ) -> int:
         seq: int = await self._store.run(
             APPEND,
             self._store.partition_of(conversation),
@@ -35,6 +37,7 @@ class RedisEventLog:
             body,
             self._entries,
             self._milliseconds,
+            int(though_full),
         )
         return seq
 

@@ -83,7 +83,9 @@ class MemoryLog:
     def watchers(self) -> int:
         return len(self._watchers)
 
-    async def append(self, conversation: ConversationId, key: str, body: bytes) -> int:
+    async def append(
+        self, conversation: ConversationId, key: str, body: bytes, *, though_full: bool = False
+    ) -> int:
         self._answer()
         if known := self._seqs.get((conversation, key)):
             return known

@@ -133,12 +133,12 @@ class System:
     def program(self, name: str) -> Program:
         return self.programs[name]
 
-    async def up(self, seconds: float = 30.0) -> float:
+    async def up(self, seconds: float = 60.0) -> float:
         """Wait until the gateways answer; the moment, by `time.monotonic`."""
         await until(self._answers, seconds)
         return time.monotonic()
 
-    async def connected(self, seconds: float = 30.0) -> float:
+    async def connected(self, seconds: float = 60.0) -> float:
         """Wait until every account is up, too."""
         await until(self._ready, seconds)
         return time.monotonic()
@@ -185,10 +185,10 @@ class System:
         return await store.call(store.partitions[0], *command)
 
     async def fill(self) -> None:
-        """No room for another byte."""
+        """No room for another byte, however many are freed meanwhile."""
         info = (await self.redis("INFO", "memory")).decode()
         used = next(line for line in info.splitlines() if line.startswith("used_memory:"))
-        await self.redis("CONFIG", "SET", "maxmemory", int(used.split(":")[1]))
+        await self.redis("CONFIG", "SET", "maxmemory", int(used.split(":")[1]) // 2)
 
     async def empty(self) -> None:
         await self.redis("CONFIG", "SET", "maxmemory", 0)
@@ -202,7 +202,7 @@ class System:
         accounts = [Account(kind=chat.name) for chat in self.chats]
         return await self.opened.depths(accounts)
 
-    async def settle(self, seconds: float = 30.0) -> None:
+    async def settle(self, seconds: float = 60.0) -> None:
         """Wait until nothing waits, runs, is to be fetched or to be sent."""
 
         async def quiet() -> bool:
@@ -220,7 +220,7 @@ class System:
             state = f"{await self.ledger()} {await self.depths()}"
             raise AssertionError(f"not settled after {seconds:.0f} s: {state}") from None
 
-    async def judged(self, seconds: float = 30.0) -> Verdict:
+    async def judged(self, seconds: float = 60.0) -> Verdict:
         """Settle, then have everything judged that happened so far."""
         await self.settle(seconds)
         return judge(await self.history(), notices=NOTICES)
@@ -267,7 +267,7 @@ class System:
             self.telegram_port = programs.free_port()
             await self.add(programs.fake("telegram", self.folder, self.telegram_port))
             self.telegram = TelegramChat(self.telegram_port, self.session)
-            await until(self.telegram.there, 20.0)
+            await until(self.telegram.there, 60.0)
             self.chats.append(self.telegram)
 
     def configure(self, **settings: Any) -> None:
@@ -298,7 +298,7 @@ class System:
                 return False
             return True
 
-        await until(there, 10.0)
+        await until(there, 60.0)
         _, bearer = await auth.create_token(self.opened.records, "faults", ("chat", "admin"))
         self.web = WebChat([], bearer, self.session)
         self.chats.append(self.web)

@@ -32,8 +32,8 @@
 -- how many arguments, then these. They give a list with one reply per item.
 --
 -- When the server is full it refuses every command that may need memory, until a script has written
--- once. Scripts that make room (all but put, say, log_append, record) therefore begin with a write
--- that needs none.
+-- once. Scripts that make room (all but put, say, record, and log_append for what comes in) therefore
+-- begin with a write that needs none.
 
 local P = KEYS[1]
 local call = redis.call

@@ -1,9 +1,10 @@
--- Append to a conversation's log, once per key. ARGV: conv, key, body, entries kept, keep ms
+-- Append to a conversation's log, once per key. ARGV: conv, key, body, entries kept, keep ms, 1 to write though the store is full
 -- Gives the sequence number.
 -- touches P:log:<conv> (stream, ids <seq>-0), P:logk:<conv> (hash: key -> seq, '' -> last seq), P:logs (zset: conv by last use)
 local keys, stream = P .. ':logk:' .. ARGV[1], P .. ':log:' .. ARGV[1]
 local known = call('HGET', keys, 'k' .. ARGV[2])
 if known then return tonumber(known) end
+if ARGV[6] == '1' then make_room() end
 local t = clock()
 local seq = call('HINCRBY', keys, '#', 1)
 call('HSET', keys, 'k' .. ARGV[2], seq)

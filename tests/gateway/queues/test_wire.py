@@ -12,11 +12,13 @@ import pytest
 from hiredis import ReplyError
 
 from gateway.errors import BadConfig, Busy, Failed, GatewayError, Unavailable
+from gateway.message import ConversationId
 from gateway.ports import LanePolicy
 from gateway.queues.accounts import Owners
 from gateway.queues.claims import Claims
 from gateway.queues.lanes import RedisLanes
 from gateway.queues.ledger import read_ledger
+from gateway.queues.log import RedisEventLog
 from gateway.queues.outbox import Outbox
 from gateway.queues.topology import Store
 from gateway.queues.wire import Address, Link, Moved, NoScript, translate
@@ -34,7 +36,7 @@ async def opened(url: str, **more: float) -> AsyncIterator[Store]:
 
 
 async def until_it_answers(store: Store) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await answers(store):
             await asyncio.sleep(0.01)
 
@@ -126,10 +128,10 @@ async def test_a_call_that_comes_while_another_is_late_has_its_own_deadline(
     for _ in range(3):
         own_redis.freeze()
         with pytest.raises(Unavailable):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await link.call("PING")
         own_redis.thaw()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     assert await link.call("PING") == b"PONG"
@@ -316,6 +318,7 @@ async def test_a_full_store_refuses_new_messages_and_lets_the_old_ones_drain(
 async def drain_when_full(own_redis: Redis) -> None:
     async with opened(own_redis.url) as store:
         lanes, claims, outbox = RedisLanes(store), Claims(store), Outbox(store)
+        shown = RedisEventLog(store)
         names = [f"w{number}" for number in range(20)]
         for name in names:
             await lanes.put(message("1", name), EACH)
@@ -325,6 +328,8 @@ async def drain_when_full(own_redis: Redis) -> None:
 
         with pytest.raises(Busy):
             await lanes.put(message("2", names[0]), EACH)
+        with pytest.raises(Busy):
+            await shown.append(ConversationId("main/web/a/ada"), "question", b"{}")
         leases = await claims.take(40)
         assert len(leases) == len(names)
         await claims.beat()
@@ -337,6 +342,7 @@ async def drain_when_full(own_redis: Redis) -> None:
         heads, _ = await outbox.due(ACCOUNT, 100)
         for head in heads:
             assert await outbox.sending(own, head) == 1
+            await shown.append(head.conversation, head.reply, b"{}", though_full=True)
             await outbox.settle(own, head, "sent", native_id="n")
 
         ledger = await read_ledger(store)
@@ -355,7 +361,7 @@ async def test_a_store_that_cannot_save_is_not_there_and_comes_back(
         server.tell("CONFIG", "SET", "save", "3600 1000000")
         (server.folder / "dump.rdb").mkdir()  # where the snapshot should go
         (server.folder / "dump.rdb" / "x").touch()
-        async with opened(server.url) as store, asyncio.timeout(10):
+        async with opened(server.url) as store, asyncio.timeout(30):
             lanes = RedisLanes(store)
             while "MISCONF" not in server.tell("SET", "probe", "x"):
                 server.tell("BGSAVE")
