@@ -145,7 +145,7 @@ async def receiving(platform: Platform, inbox: MemoryInbox) -> AsyncIterator[Non
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0.01)
 

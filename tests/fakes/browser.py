@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway.web import auth
 from tests.fakes.web import House
@@ -17,6 +17,11 @@ FLAGS = (
     "--disable-component-update --disable-sync --use-fake-ui-for-media-stream "
     "--use-fake-device-for-media-stream"
 ).split()
+
+PATIENCE = 30_000
+"""Milliseconds until what was expected counts as missing: no test is about the machine's speed."""
+
+expect.set_options(timeout=PATIENCE)
 
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -47,7 +52,7 @@ async def logged_in(home: House, browser: Browser, *, url: str = "", **options: 
     """A page of a new browser profile, logged in by a link, connected."""
     context = await browser.new_context(**options)  # type: ignore[arg-type]
     page = await context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE)
     code = await auth.issue_login(home.records)
     await page.goto(f"{url or home.url}/login#{code}")
     await connected(page)

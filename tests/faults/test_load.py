@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.chats import Said, answered
 from tests.faults.conftest import Report
+from tests.faults.rounds import in_time
 from tests.faults.system import System
 from tests.journeys.stage import living_children
 
@@ -125,7 +126,7 @@ async def test_whoever_is_asked_to_end_under_load_does_so_in_time_and_loses_noth
         await talking
         verdict = await system.judged()
         report(**seconds)
-    assert max(seconds.values()) <= EXIT
+    in_time(max(seconds.values()), EXIT)
     assert verdict.wrong == {}
     assert not verdict.uncertain
 
@@ -152,5 +153,5 @@ async def test_everything_at_once_survives_the_death_of_each_part_and_ends_in_ti
         seconds = time.monotonic() - began
         report(exit=round(seconds, 2))
     assert code == 0
-    assert seconds <= EXIT
+    in_time(seconds, EXIT)
     assert verdict.wrong == {}

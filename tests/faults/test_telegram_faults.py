@@ -79,7 +79,7 @@ async def test_a_flooded_chat_is_left_alone_for_as_long_as_asked_also_over_a_res
             calls = await telegram.calls("sendMessage")
             return any(one["status"] == 429 for one in calls)
 
-        await until(refused, 20.0)
+        await until(refused, 60.0)
         await answered(telegram, await telegram.say("bob", "not flooded"))
         system.program("gateway-1").kill()
         await answered(telegram, held)
@@ -117,13 +117,13 @@ async def test_a_revoked_token_stops_the_account_at_once_and_keeps_its_queue() -
         async def asked() -> bool:
             return len(system.questions()) > 0
 
-        await until(asked, 20.0)
+        await until(asked, 60.0)
         await telegram.ask("revoke")
 
         async def stopped() -> bool:
             return '"account_stopped"' in gateway.log
 
-        await until(stopped, 20.0)
+        await until(stopped, 60.0)
         await asyncio.sleep(2.0)
         refused = [
             one
@@ -153,7 +153,7 @@ async def test_what_can_never_be_sent_is_listed_at_the_first_try_and_the_lane_go
         async def listed() -> bool:
             return any(lost.token.encode() in one.body for one in await system.opened.dead.list())
 
-        await until(listed, 20.0)
+        await until(listed, 60.0)
         await answered(telegram, await telegram.say("ada", "and now?"))
         verdict = await system.judged()
         tried = [one for one in await telegram.calls("sendMessage") if lost.token in str(one)]
@@ -175,7 +175,7 @@ async def test_another_poller_or_a_left_over_webhook_is_told_and_survived() -> N
         async def told() -> bool:
             return '"account_stopped"' in gateway.log and "webhook" in gateway.log
 
-        await until(told, 20.0)
+        await until(told, 60.0)
         said = await telegram.say("ada", "anybody?")
         gateway.kill()
         await answered(telegram, said)
@@ -185,7 +185,7 @@ async def test_another_poller_or_a_left_over_webhook_is_told_and_survived() -> N
         async def warned() -> bool:
             return "another program is polling" in gateway.log
 
-        await until(warned, 20.0)
+        await until(warned, 60.0)
         later = await telegram.say("ada", "still there?")
         gateway.kill()
         await answered(telegram, later)

@@ -114,7 +114,7 @@ class Road:
     async def ledger(self) -> Ledger:
         return await read_ledger(self.store)
 
-    async def until(self, true: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, true: Callable[[], bool], seconds: float = 30.0) -> None:
         async with asyncio.timeout(seconds):
             while not true():
                 await asyncio.sleep(0.01)
@@ -122,7 +122,7 @@ class Road:
     async def settled(self, **expected: int) -> None:
         """Wait until the ledger says so."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     ledger = await self.ledger()
                     assert ledger.difference == 0

@@ -54,7 +54,7 @@ class Gateway:
             await asyncio.wait([task])
 
     async def says(self, state: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.runner.state.startswith(state):
                 await asyncio.sleep(0.01)
 

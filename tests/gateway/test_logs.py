@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -337,9 +336,7 @@ def test_a_stopped_reader_does_not_stop_the_writer() -> None:
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert running.stdout is not None  # standard error is never read
-    began = time.monotonic()
     assert running.stdout.readline() == b"through\n"
-    assert time.monotonic() - began < 60
     running.communicate()
 
 

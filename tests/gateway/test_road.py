@@ -111,7 +111,7 @@ async def test_a_message_that_breaks_working_engines_is_quarantined_after_its_tr
     async with road.working(), road.sending():
         await road.put(message("1", "ada", text="poison"))
         number = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not (await road.ledger()).quarantined:
                 number += 1
                 await road.put(message(str(number), "bob", text="fine"))

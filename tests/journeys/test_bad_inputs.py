@@ -133,7 +133,7 @@ async def over_socket(session: aiohttp.ClientSession, url: str) -> None:
         for number, text in enumerate(TEXTS.values()):
             sent = {"type": "send", "id": f"s{number}", "conversation": "ws", "text": text}
             await ws.send_str(json.dumps(sent))
-            answer = await ws.receive_json(timeout=20)
+            answer = await ws.receive_json(timeout=30)
             assert answer["type"] in ("ack", "refused"), answer
 
 

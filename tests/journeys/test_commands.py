@@ -121,7 +121,7 @@ async def test_ctrl_c_ends_a_chat_that_waits_for_a_line(desk: Desk) -> None:
 
     chat.send_signal(signal.SIGINT)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert await chat.wait() == 0
     assert chat.stderr is not None
     assert b"Traceback" not in await chat.stderr.read()

@@ -176,6 +176,6 @@ async def test_a_webhook_bot_sends_like_any_other(telegram: FakeTelegram, build:
 
 
 async def _ready(adapter: TelegramAdapter) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await adapter.receive({}, b'{"update_id": 1}')).status != 200:
             await asyncio.sleep(0.01)

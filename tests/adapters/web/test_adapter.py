@@ -141,7 +141,7 @@ async def test_readers_hear_of_entries_that_came_while_the_watch_was_down() -> N
         await asyncio.sleep(0)
         await log.append(event.conversation, "k2", b'{"text":"unseen"}')
         run = asyncio.create_task(adapter.run(running.road))
-        entry = await asyncio.wait_for(waiting, 5)
+        entry = await asyncio.wait_for(waiting, 30)
         run.cancel()
 
     assert getattr(entry, "seq", None) == 2

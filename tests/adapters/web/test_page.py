@@ -505,6 +505,6 @@ async def test_long_hostile_markdown_does_not_hold_the_page_up() -> None:
 
 
 async def until_true(page: Page, expression: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await page.evaluate(expression):
             await asyncio.sleep(0.02)

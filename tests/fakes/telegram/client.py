@@ -93,7 +93,7 @@ class FakeTelegram:
         self.bot.updates.append(dict(update))
         self.bot.changed.set()
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.005)

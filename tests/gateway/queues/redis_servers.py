@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gateway.queues.embedded import servers
 
-START_SECONDS = 10.0
+START_SECONDS = 30.0
 
 
 def newest() -> Path:

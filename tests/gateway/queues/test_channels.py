@@ -15,7 +15,7 @@ async def test_everything_published_after_the_first_none_is_heard_in_order(
     store: Store, redis_url: str
 ) -> None:
     names = [f"{store.namespace}.a", f"{store.namespace}.b"]
-    async with asyncio.timeout(10), aclosing(listen(Address(redis_url), names)) as heard:
+    async with asyncio.timeout(30), aclosing(listen(Address(redis_url), names)) as heard:
         assert await anext(heard) is None
         for number in range(100):
             await publish(store, names[number % 2], b"%d" % number)
@@ -26,7 +26,7 @@ async def test_everything_published_after_the_first_none_is_heard_in_order(
 
 async def test_a_lost_connection_comes_back_with_a_none(own_redis: Redis) -> None:
     store = Store(own_redis.url, partitions=1)
-    async with asyncio.timeout(20), aclosing(listen(Address(own_redis.url), ["c"])) as heard:
+    async with asyncio.timeout(30), aclosing(listen(Address(own_redis.url), ["c"])) as heard:
         assert await anext(heard) is None
         await publish(store, "c", b"1")
         assert await anext(heard) == ("c", b"1")
@@ -44,7 +44,7 @@ async def test_a_listener_that_is_too_slow_is_told_and_hears_the_newest(
 ) -> None:
     name = f"{store.namespace}.slow"
     address = Address(redis_url)
-    async with asyncio.timeout(10), aclosing(listen(address, [name], backlog=10)) as heard:
+    async with asyncio.timeout(30), aclosing(listen(address, [name], backlog=10)) as heard:
         assert await anext(heard) is None
         for number in range(105):
             await publish(store, name, b"%d" % number)
@@ -60,7 +60,7 @@ async def test_a_listener_that_is_too_slow_is_told_and_hears_the_newest(
 async def test_listening_survives_a_server_that_is_not_there_yet(own_redis: Redis) -> None:
     own_redis.kill()
     store = Store(own_redis.url, partitions=1)
-    async with asyncio.timeout(20), aclosing(listen(Address(own_redis.url), ["c"])) as heard:
+    async with asyncio.timeout(30), aclosing(listen(Address(own_redis.url), ["c"])) as heard:
         first = asyncio.ensure_future(anext(heard))
         await asyncio.sleep(0)
         own_redis.start()

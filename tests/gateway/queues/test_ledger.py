@@ -174,7 +174,7 @@ class World:
     async def drain(self) -> None:
         """No new work: everything that waits gets its end, however it was left."""
         worker = Claims(self.store)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await read_ledger(self.store)).waiting:
                 for old in self.held:
                     try:

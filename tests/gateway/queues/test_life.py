@@ -81,7 +81,7 @@ async def test_every_side_road_is_taken_once(both: Store) -> None:
     records, events = RedisRecords(both), RedisEventLog(both)
     for native in ("1", "2", "3"):
         await lanes.put(message(native), LanePolicy(debounce=0.001))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not (leases := await claims.take(1)):
             await asyncio.sleep(0.002)
     assert len(leases[0].messages) == 3

@@ -102,7 +102,7 @@ async def test_a_send_that_was_begun_and_cut_is_seen_by_the_next_owner(
     assert await outbox.sending(dead, head) == 1
 
     alive = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while alive is None:
             alive, _ = await second.acquire(ACCOUNT)
 
@@ -285,7 +285,7 @@ async def test_text_that_cannot_be_stored_fails_its_own_call_and_no_other(
         await replied(store, event, answer(event))
     heads, _ = await outbox.due(ACCOUNT, 10)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(
             outbox.settle(own, heads[0], "quarantined", reason="half a letter: \ud83d"),
             *(outbox.settle(own, head, "sent", native_id="1") for head in heads[1:]),

@@ -82,7 +82,7 @@ async def test_naughty_strings_come_back_through_the_socket() -> None:
         for number, text in enumerate(strings):
             sent = {"type": "send", "id": f"n{number}", "conversation": "a", "text": text}
             await ws.send_str(json.dumps(sent))
-            answer = await ws.receive_json(timeout=10)
+            answer = await ws.receive_json(timeout=30)
             assert answer["type"] == "ack", (text, answer)
         await home.road.settled()
         assert [each.text for each in home.road.taken] == [parse.clean(one) for one in strings]

@@ -51,7 +51,7 @@ async def talk(home: House, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
     writer.write(raw)
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 30)
     except ConnectionError:
         return b""
     finally:
@@ -86,7 +86,7 @@ async def test_who_brings_no_whole_request_in_time_is_cut(begun: bytes) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
         writer.write(begun)
         with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
 
 
@@ -96,7 +96,7 @@ async def test_a_body_that_stalls_is_given_up() -> None:
         head = HEAD + b"Authorization: " + token + b"\r\nContent-Length: 100\r\n\r\n{"
         reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
         writer.write(head)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 30)
         assert answer.startswith(b"HTTP/1.1 408 ")
         writer.close()
 
