@@ -6,7 +6,7 @@ cancelled at any await, and raises only what `gateway.errors` knows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -65,11 +65,19 @@ class Accepted:
     reason: str = ""
 
 
+Prepare = Callable[[Inbound], Awaitable[Inbound]]
+"""What costs something and is done only for an admitted event: fetching its files, showing it."""
+
+
 class Inbox(Protocol):
     """The one gate for every event kind (station 2 and 3)."""
 
-    async def accept(self, event: Inbound) -> Accepted:
+    async def accept(self, event: Inbound, prepare: Prepare | None = None) -> Accepted:
         """Admit and store. When it returns, the outcome is durable.
+
+        `prepare` is called once the sender is let in, the rates are kept and the sizes that the
+        platform tells are within limits; what it returns is stored. It must be repeatable, and
+        keep the event's id, conversation, sender and text. What it raises comes out here.
 
         Raises `Unavailable` or `Busy` when the event could not be stored: the platform must then
         *not* be told that we have it, and the adapter hands the event in again later.
@@ -152,6 +160,15 @@ class ShowsPartial(Protocol):
 class ReadsBack(Protocol):
     async def find(self, outbound: Outbound) -> Receipt | None:
         """Look for our own part on the platform after an uncertain send. None: it is not there."""
+
+
+@runtime_checkable
+class Paces(Protocol):
+    """Keeps its platform's rates by waiting, instead of finding them out by being refused."""
+
+    async def pace(self, outbound: Outbound) -> None:
+        """Wait until this part may be sent or edited. Before it nothing has been attempted, so
+        being cancelled here is harmless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
