@@ -365,6 +365,7 @@ async def run_worker(settings: Settings, *, announce: Callable[[], None] | None 
             _channels(settings),
             show,
             reset,
+            opened.lanes.promote,
             clock,
             config,
             metrics,

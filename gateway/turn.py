@@ -20,7 +20,8 @@ from pydantic import Field
 from config.fields import Duration, Section
 from gateway.errors import Failed, GatewayError, Refused, Retryable, Superseded, Unavailable
 from gateway.failpoints import ASKED, CLAIMED, COMMITTED, RELEASED, STREAMING, failpoint
-from gateway.message import Inbound, InboundId, Outbound, OutboundKind, Turn, reply_id
+from gateway.message import ConversationId, Inbound, Outbound, OutboundKind, Turn, reply_id
+from gateway.outages import Blame, Waiting
 from gateway.ports import (
     Capabilities,
     Clock,
@@ -64,6 +65,13 @@ class TurnConfig(Section):
         "I could not answer this. The operator has been told.",
         description="Shown when a message is quarantined.",
     )
+    reply_limit: int = Field(
+        100_000, ge=1000, description="Longest answer in characters; the rest is not asked for."
+    )
+    cut_text: str = Field(
+        "(The answer was too long and ends here.)",
+        description="Shown below an answer that was cut at the limit.",
+    )
     empty_text: str = Field(
         "The model gave an empty answer.", description="Shown when a model says nothing."
     )
@@ -96,6 +104,8 @@ class Watchers(Protocol):
 
 
 Reset = Callable[[Lease], Awaitable[None]]
+Promote = Callable[[Sequence[ConversationId]], Awaitable[int]]
+"""Makes conversations ready now that wait after a failed turn."""
 
 
 @dataclass(slots=True)
@@ -123,6 +133,7 @@ class Turns:
         channels: Mapping[str, Channel],
         publish: Publish,
         reset: Reset,
+        promote: Promote,
         clock: Clock,
         config: TurnConfig,
         watchers: Watchers,
@@ -133,10 +144,12 @@ class Turns:
         self._channels = channels
         self._publish = publish
         self._reset = reset
+        self._promote = promote
         self._clock = clock
         self._config = config
         self._watchers = watchers
         self._blame = Blame()
+        self._waiting = Waiting()
 
     async def answer(self, lease: Lease) -> None:
         """Bring one lease to an end, whatever happens; raises nothing but cancellation."""
@@ -194,16 +207,22 @@ class Turns:
     async def _generated(self, prompt: Prompt, show: Show, progress: _Progress) -> str:
         asked = time.monotonic()
         pieces: list[str] = []
+        left = self._config.reply_limit
         async with contextlib.aclosing(self._engine.generate(prompt)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Text):
                     if not pieces:
                         progress.first_token = time.monotonic() - asked
                         await failpoint(STREAMING, prompt.conversation or "")
-                    pieces.append(event.text)
-                    show.add(event.text)
+                    pieces.append(event.text[:left])
+                    show.add(event.text[:left])
+                    left -= len(event.text)
+                    if left < 0:  # it may never end
+                        pieces.append(f"\n\n{self._config.cut_text}")
+                        break
                 elif isinstance(event, Restarted):
                     pieces.clear()
+                    left = self._config.reply_limit
                     show.restart()
                 elif isinstance(event, Finished):
                     progress.engine, progress.model = event.engine, event.model
@@ -237,9 +256,18 @@ class Turns:
                 await asyncio.sleep(0.5)
         progress.commit = time.monotonic() - began
         self._blame.answered(lease)
+        self._waiting.forget(lease.conversation)
         await failpoint(COMMITTED, lease.conversation)
         await failpoint(RELEASED, lease.conversation)
+        if outcome == "answered":
+            await self._call_waiting()
         return outcome
+
+    async def _call_waiting(self) -> None:
+        """An engine works: let some of those try now who are to try later."""
+        if called := self._waiting.called():
+            with contextlib.suppress(GatewayError):  # they come by themselves, only later
+                await self._promote(called)
 
     async def _later(self, lease: Lease, later: Retryable) -> str:
         """Wait and try again; being told to wait, or finding nobody, is no attempt."""
@@ -252,6 +280,8 @@ class Turns:
         log.info("turn_waits", reason=str(later), seconds=round(wait, 1))
         with contextlib.suppress(Superseded):
             await lease.retry(wait, counted=False)
+            if isinstance(later, Unavailable):
+                self._waiting.add(lease.conversation)
         return "retried"
 
     async def _counted(self, lease: Lease, unexpected: Exception) -> str:
@@ -333,35 +363,6 @@ class Turns:
             ms={name: round(value * 1000, 1) for name, value in seconds.items()},
         )
         self._watchers.turn_ended(outcome, progress.engine, seconds)
-
-
-class Blame:
-    """Tells an engine that is away from a message that breaks every engine it meets.
-
-    When others were answered between two failures of the same message, the engines work and the
-    message is what fails: its deliveries count, so that it ends in quarantine instead of opening
-    the breakers again and again.
-    """
-
-    REMEMBERED = 1000
-
-    def __init__(self) -> None:
-        self._answers = 0
-        self._failed: dict[InboundId, int] = {}
-        """How many answers there had been at a message's last failure."""
-
-    def answered(self, lease: Lease) -> None:
-        self._answers += 1
-        self._failed.pop(lease.messages[0].id, None)
-
-    def on(self, lease: Lease, problem: Retryable) -> bool:
-        """Note a failure; whether it is the message's own doing. Being busy never is."""
-        first = lease.messages[0].id
-        before = self._failed.pop(first, None)
-        self._failed[first] = self._answers
-        if len(self._failed) > self.REMEMBERED:
-            del self._failed[next(iter(self._failed))]
-        return isinstance(problem, Unavailable) and before is not None and before < self._answers
 
 
 def _backoff(age: float) -> float:

@@ -123,7 +123,7 @@ class RedisLanes:
         return stopped
 
     async def promote(self, conversations: Sequence[ConversationId]) -> int:
-        """Make delayed conversations ready now; how many were."""
+        """Make those ready now that wait after a failed turn; how many did."""
         done = 0
         for conversation in conversations:
             partition = self._store.partition_of(conversation)

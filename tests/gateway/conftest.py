@@ -154,6 +154,7 @@ class Road:
             {"fake": Channel(capabilities=self.capabilities, split=split)},
             publish,
             reset,
+            self.lanes.promote,
             SystemClock(),
             self.config,
             self.metrics,

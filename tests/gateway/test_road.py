@@ -68,6 +68,36 @@ async def test_an_engine_that_is_not_there_is_waited_for(road: Road) -> None:
     assert len(road.engine.asked) == 7
 
 
+async def test_who_waits_for_an_engine_is_called_when_it_answers_again(road: Road) -> None:
+    """All would wait a minute; each answer calls two of them, and these two more."""
+    people = ["ada", "bob", "cyd", "dan", "eve"]
+    road.engine.scripts = [[Unavailable("down", after=60.0)]] * len(people)
+    async with road.working(), road.sending():
+        for who in people:
+            await road.put(message("1", who))
+        await road.until(lambda: len(road.engine.asked) == len(people))
+        await road.settled(waiting=len(people))
+        await road.put(message("1", "fay"))
+        await road.settled(answered=len(people) + 1, sent=len(people) + 1)
+
+    assert len(road.engine.asked) == 2 * len(people) + 1
+
+
+async def test_an_answer_without_end_is_cut_and_no_more_of_it_asked_for(road: Road) -> None:
+    road.config = TurnConfig(reply_limit=1000, cut_text="(cut)")
+    never = asyncio.Event()
+    road.engine.scripts = [["x" * 400, "y" * 400, "z" * 400, never]]
+    async with road.working(), road.sending():
+        await road.put(message("1"))
+        await road.settled(answered=1)
+        await road.until(lambda: road.engine.closed == 1)
+
+    assert (
+        "".join(road.platform.texts()).replace("\n", "")
+        == "x" * 400 + "y" * 400 + "z" * 200 + "(cut)"
+    )
+
+
 async def test_a_message_too_old_to_be_answered_is_quarantined_and_its_sender_told(
     road: Road,
 ) -> None:

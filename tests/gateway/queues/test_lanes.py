@@ -201,6 +201,13 @@ async def test_a_retry_waits_by_the_servers_clock(lanes: RedisLanes, claims: Cla
     assert (await take_one(claims)).attempt == 2
 
 
+async def test_what_waits_for_quiet_is_not_promoted(lanes: RedisLanes, claims: Claims) -> None:
+    await lanes.put(message("1"), LanePolicy(mode="collect", debounce=30.0))
+
+    assert await lanes.promote([message("1").conversation]) == 0
+    assert await claims.take(1) == []
+
+
 async def test_a_buried_message_is_listed_and_can_be_tried_again(
     lanes: RedisLanes, claims: Claims, store: Store
 ) -> None:
