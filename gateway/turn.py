@@ -34,9 +34,11 @@ from gateway.ports import (
     Session,
     Text,
 )
+from gateway.seldom import Seldom
 from gateway.show import Publish, Show
 
 log = structlog.get_logger(__name__)
+seldom = Seldom(log)
 
 
 COMMIT_SECONDS = 60.0
@@ -252,7 +254,7 @@ class Turns:
                 # The answer is worth more than a moment: the fence decides whether it still counts.
                 if time.monotonic() - began > COMMIT_SECONDS:
                     raise
-                log.warning("commit_repeated", reason=str(problem))
+                seldom.warning("commit_repeated", reason=str(problem))
                 await asyncio.sleep(0.5)
         progress.commit = time.monotonic() - began
         self._blame.answered(lease)
@@ -299,7 +301,7 @@ class Turns:
         except Superseded:
             return "superseded"
         except Retryable as problem:
-            log.warning("quarantine_postponed", reason=str(problem))
+            seldom.warning("quarantine_postponed", reason=str(problem))
             return "retried"  # the lease runs out and the message comes again
         return "quarantined"
 

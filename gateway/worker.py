@@ -11,9 +11,11 @@ import structlog
 from gateway.errors import GatewayError
 from gateway.message import ConversationId
 from gateway.queues.claims import Claims, RedisLease
+from gateway.seldom import Seldom
 from gateway.turn import Turns
 
 log = structlog.get_logger(__name__)
+seldom = Seldom(log)
 
 IDLE_SECONDS = 1.0
 """Longest nap without looking: covers a lost wake-up and finds the lanes of the dead."""
@@ -83,7 +85,7 @@ class Worker:
         try:
             return await self._claims.take(free)
         except GatewayError as problem:
-            log.warning("claim_failed", reason=str(problem))
+            seldom.warning("claim_failed", reason=str(problem))
             await asyncio.sleep(0.5)
             return []
 
@@ -119,7 +121,7 @@ class Worker:
             try:
                 await self._claims.beat()
             except GatewayError as problem:
-                log.warning("heartbeat_failed", reason=str(problem))
+                seldom.warning("heartbeat_failed", reason=str(problem))
 
 
 async def _given_back(lease: RedisLease) -> None:
