@@ -25,6 +25,7 @@ import uvloop
 
 from engine.config import EngineConfig
 from engine.registry import build
+from gateway.clock import SystemClock
 from gateway.ports import ChatMessage, Finished, Prompt, Text
 from tests.fakes.engine import EngineProcess
 
@@ -33,17 +34,6 @@ QUESTION = "Please repeat these words to me, one after another, so that I can co
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 Ask = Callable[[bool], Awaitable[str]]
-
-
-class _SystemClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ SHAPES = (*(Shape(count) for count in CHUNKS), Shape(0))
 async def measured(rounds: int, requests: int, at_once: int) -> Mapping[str, Mapping[str, float]]:
     """Milliseconds of CPU per request, by shape and client: the median round."""
     server = await EngineProcess.start("--keep", "0")
-    engine = build({"fake": EngineConfig(url=server.url, model="fake")}, _SystemClock())
+    engine = build({"fake": EngineConfig(url=server.url, model="fake")}, SystemClock())
     prompts = {
         stream: Prompt(messages=[ChatMessage(role="user", content=QUESTION)], stream=stream)
         for stream in (True, False)
