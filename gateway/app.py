@@ -41,7 +41,9 @@ from gateway.ports import (
     Lease,
     Live,
     NarrowsCapabilities,
+    Prepare,
     Services,
+    Show,
 )
 from gateway.queues.accounts import Owners
 from gateway.queues.channels import listen, publish
@@ -80,9 +82,11 @@ class _Gate:
     def __init__(self, intake: Inbox, metrics: Metrics) -> None:
         self._inbox = CountedInbox(intake, metrics)
 
-    async def accept(self, event: Inbound) -> Accepted:
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
         await failpoint(RECEIVED, event.conversation)
-        accepted = await self._inbox.accept(event)
+        accepted = await self._inbox.accept(event, prepare, show)
         await failpoint(STORED, event.conversation)
         failpoint_soon(ACKED, event.conversation)
         return accepted

@@ -1,8 +1,9 @@
 """Station 2: one gate for every kind of event, before anything is stored.
 
-Nothing a stranger sends reaches a lane. Effects are ordered so that a crash anywhere, followed by
-a redelivery of the same event, shows and does everything once: the store forgets no event it
-settled (`Lanes.put`, `Lanes.say`), and what is noted beside it carries the event's id.
+Nothing a stranger sends reaches a lane, is fetched or is shown. Effects are ordered so that a crash
+anywhere, followed by a redelivery of the same event, shows and does everything once: the store
+forgets no event it settled (`Lanes.put`, `Lanes.say`), and what is noted beside it carries the
+event's id.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gateway.access.pairing import Approvals, request
 from gateway.access.policy import Decision, asks_for_pairing, decide
 from gateway.errors import Refused
 from gateway.message import Inbound, Outbound, OutboundKind, reply_id
-from gateway.ports import Accepted, Clock, Lanes, Records
+from gateway.ports import Accepted, Clock, Lanes, Prepare, Records, Show
 from gateway.sessions.commands import Caller, Command, Commands, parse
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,9 @@ class Intake:
         self._loops = LoopGuard()
         self._working: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, event: Inbound) -> Accepted:
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
         rules = self._accounts.get(event.account.key)
         if rules is None:
             log.warning("event_for_unknown_account", account=event.account.key)
@@ -80,7 +83,7 @@ class Intake:
             return await self._turn_away(event, rules, decision)
         if event.sender.is_bot and not self._within_loop_guard(event):
             return _ignored(event, "bot_loop")
-        return await self._admit(event, rules)
+        return await self._admit(event, rules, prepare, show)
 
     async def _decide(self, event: Inbound, rules: AccountRules) -> Decision:
         paired = asks_for_pairing(event, rules.access) and await self._approvals.approved(
@@ -92,7 +95,9 @@ class Intake:
         pair = (event.account.key, event.sender.id)
         return self._loops.admits(pair, event.id, self._clock.monotonic())
 
-    async def _admit(self, event: Inbound, rules: AccountRules) -> Accepted:
+    async def _admit(
+        self, event: Inbound, rules: AccountRules, prepare: Prepare | None, show: Show | None
+    ) -> Accepted:
         match event.kind:
             case "join":
                 return _ignored(event, "join")
@@ -102,9 +107,9 @@ class Intake:
                 return await self._change(event, rules)
             case "reaction":
                 shown = msgspec.structs.replace(event, text=f"[reaction: {event.text[:64]}]")
-                return await self._take(shown, rules)
+                return await self._take(shown, rules, prepare, show)
             case _:
-                return await self._take(event, rules)
+                return await self._take(event, rules, prepare, show)
 
     async def _change(self, event: Inbound, rules: AccountRules) -> Accepted:
         """An edit or delete of something that may still wait."""
@@ -122,23 +127,40 @@ class Intake:
             return Accepted(outcome=outcome, id=event.id)
         return _ignored(event, outcome)
 
-    async def _take(self, event: Inbound, rules: AccountRules) -> Accepted:
+    async def _take(
+        self, event: Inbound, rules: AccountRules, prepare: Prepare | None, show: Show | None
+    ) -> Accepted:
         """Something that asks for an answer.
 
-        Rates come before sizes, so that refusals are limited too.
+        Rates come before sizes, so that refusals are limited too, and both before `prepare`, so
+        that nobody makes us fetch what is refused anyway.
         """
         wait, scope = self._wait(event, rules, "messages")
         if wait > 0:
             words = fill(rules.access.texts.rate_limit, seconds=max(1, round(wait)))
-            return await self._refuse_once(event, words, "rate_limit", scope, rules.access.window)
+            window = rules.access.window
+            return await self._refuse_once(event, words, "rate_limit", scope, window, show)
         try:
             check(event, rules.access)
             self._check_age(event, rules)
         except Refused as too_much:
-            return await self._refuse(event, too_much.text, too_much.reason)
+            return await self._refuse(event, too_much.text, too_much.reason, show)
         event = cleaned(event)
         if not event.text.strip() and not event.attachments:
-            return await self._refuse(event, rules.access.texts.empty, "empty")
+            return await self._refuse(event, rules.access.texts.empty, "empty", show)
+        if prepare is not None:
+            event = await prepare(event)
+            try:
+                check(event, rules.access)  # what nobody knew before the files were here
+            except Refused as too_much:
+                return await self._refuse(event, too_much.text, too_much.reason, show)
+            event = cleaned(event)
+        return await self._enter(event, rules, show)
+
+    async def _enter(self, event: Inbound, rules: AccountRules, show: Show | None) -> Accepted:
+        """Shown first: a reply must not stand above its question."""
+        if show is not None:
+            await show(event)
         if not event.attachments and (command := parse(event.text, self._stop_words)):
             return await self._command(command, event, rules)
         return await self._put(event, rules)
@@ -235,18 +257,28 @@ class Intake:
     # --- refusals -------------------------------------------------------------------------------
 
     async def _refuse_once(
-        self, event: Inbound, words: str, reason: str, scope: str, window: float
+        self,
+        event: Inbound,
+        words: str,
+        reason: str,
+        scope: str,
+        window: float,
+        show: Show | None = None,
     ) -> Accepted:
         key = (reason, scope)
         now = self._clock.monotonic()
         if not self._told.claim(key, event.id, window=window, now=now):
             return _ignored(event, reason)
         with self._told.attempt(key):
-            return await self._refuse(event, words, reason)
+            return await self._refuse(event, words, reason, show)
 
-    async def _refuse(self, event: Inbound, words: str, reason: str) -> Accepted:
+    async def _refuse(
+        self, event: Inbound, words: str, reason: str, show: Show | None = None
+    ) -> Accepted:
         if event.sender.is_bot:
             return _ignored(event, reason)
+        if show is not None:
+            await show(event)
         fresh = await self._lanes.say(event, self._parts(event, "refusal", words), "refused")
         log.info("event_refused", reason=reason, account=event.account.key, fresh=fresh)
         return Accepted(outcome="refused" if fresh else "duplicate", id=event.id, reason=reason)

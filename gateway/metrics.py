@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.message import Inbound
-from gateway.ports import Accepted, Inbox
+from gateway.ports import Accepted, Inbox, Prepare, Show
 from gateway.queues.ledger import Depths, Ledger
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -85,8 +85,10 @@ class CountedInbox:
         self._inbox = inbox
         self._metrics = metrics
 
-    async def accept(self, event: Inbound) -> Accepted:
-        accepted = await self._inbox.accept(event)
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
+        accepted = await self._inbox.accept(event, prepare, show)
         self._metrics.event_taken(event.account.key, accepted.outcome)
         return accepted
 

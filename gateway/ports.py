@@ -66,18 +66,26 @@ class Accepted:
 
 
 Prepare = Callable[[Inbound], Awaitable[Inbound]]
-"""What costs something and is done only for an admitted event: fetching its files, showing it."""
+"""What costs something and is done only for an event that is taken: fetching its files."""
+
+Show = Callable[[Inbound], Awaitable[None]]
+"""Puts an event where its answer will stand, on a channel of our own."""
 
 
 class Inbox(Protocol):
     """The one gate for every event kind (station 2 and 3)."""
 
-    async def accept(self, event: Inbound, prepare: Prepare | None = None) -> Accepted:
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
         """Admit and store. When it returns, the outcome is durable.
 
         `prepare` is called once the sender is let in, the rates are kept and the sizes that the
-        platform tells are within limits; what it returns is stored. It must be repeatable, and
-        keep the event's id, conversation, sender and text. What it raises comes out here.
+        platform tells are within limits; what it returns is stored. It must keep the event's id,
+        conversation, sender and text. `show` is called before an event is stored or refused in
+        words, so that a reply never stands above its question; never for a stranger, nor for what
+        exceeds a rate once its sender was told so. An edit or delete calls neither. Both must be
+        repeatable; what they raise comes out here.
 
         Raises `Unavailable` or `Busy` when the event could not be stored: the platform must then
         *not* be told that we have it, and the adapter hands the event in again later.

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from gateway.errors import Failed, Unavailable
 from gateway.message import Inbound
-from gateway.ports import Accepted
+from gateway.ports import Accepted, Prepare, Show
 
 
 class MemoryInbox:
-    """`Inbox`."""
+    """`Inbox`. When it is down, that shows where a store is first asked: at the very end."""
 
     def __init__(self) -> None:
         self.events: list[Inbound] = []
@@ -19,6 +19,8 @@ class MemoryInbox:
         self.offered: list[Inbound] = []
         """Every call, copies and refusals included."""
         self.down = False
+        self.ignores: Callable[[Inbound], bool] = lambda event: False
+        """Events that are not let in."""
         self.rejects: Callable[[Inbound], bool] = lambda event: False
         self.breaks: Callable[[Inbound], bool] = lambda event: False
         """Events that meet a bug of ours."""
@@ -26,15 +28,23 @@ class MemoryInbox:
         """While it is not set, `accept` waits."""
         self.open.set()
 
-    async def accept(self, event: Inbound) -> Accepted:
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
         self.offered.append(event)
         await self.open.wait()
-        if self.down:
-            raise Unavailable("the store is down")
+        if self.ignores(event):
+            return Accepted(outcome="ignored", id=event.id, reason="stranger")
         if self.breaks(event):
             raise ZeroDivisionError("a bug of ours")
         if self.rejects(event):
             raise Failed("never")
+        if prepare is not None:
+            event = await prepare(event)
+        if show is not None:
+            await show(event)
+        if self.down:
+            raise Unavailable("the store is down")
         if any(known.id == event.id for known in self.events):
             return Accepted(outcome="duplicate", id=event.id)
         self.events.append(event)

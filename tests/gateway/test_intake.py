@@ -23,7 +23,7 @@ from tests.fakes.clock import MovedClock
 from tests.fakes.crash import Crash, Fuse
 from tests.fakes.events import BOT, event
 from tests.fakes.lanes import MemoryLanes
-from tests.fakes.stores import MemoryRecords
+from tests.fakes.stores import MemoryLog, MemoryRecords
 
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 OPEN = {"dm_policy": "open", "group_policy": "open"}
@@ -37,6 +37,7 @@ class House:
         self.clock = MovedClock()
         self.lanes = MemoryLanes()
         self.records = MemoryRecords(self.clock.now)
+        self.log = MemoryLog()
         self.rules = AccountRules(
             account=BOT,
             access=AccessConfig(**access),
@@ -64,6 +65,23 @@ class House:
     async def take(self, *events: Inbound) -> list[str]:
         accepted = [await self.intake.accept(one) for one in events]
         return [f"{one.outcome} {one.reason}".strip() for one in accepted]
+
+    async def hand_in(self, one: Inbound, fuse: Fuse) -> Accepted:
+        """What an adapter does that fetches files and shows messages in a log; it may die."""
+        log = fuse.guard(self.log)
+
+        async def prepare(event: Inbound) -> Inbound:
+            fuse.pass_()
+            return event
+
+        async def show(event: Inbound) -> None:
+            await log.append(event.conversation, event.id, event.text.encode())
+
+        return await self.start(fuse).accept(one, prepare, show)
+
+    def shown(self) -> list[str]:
+        """What stands in the log of those who showed what they handed in."""
+        return [one.body.decode() for log in self.log._entries.values() for one in log]
 
     def waiting(self) -> list[str]:
         return [one.text for lane in self.lanes.waiting.values() for one in lane]
@@ -337,6 +355,117 @@ async def test_when_the_store_is_away_the_event_is_handed_back() -> None:
     assert await house.take(event("1")) == ["stored"]
 
 
+# --- what adapters do on the way in -------------------------------------------------------------
+
+
+class Hands:
+    """An adapter's `prepare` and `show`, which note what they were called for."""
+
+    def __init__(self, *files: Attachment) -> None:
+        self.files = files
+        self.prepared: list[str] = []
+        self.shown: list[str] = []
+        self.failure: Unavailable | None = None
+
+    async def prepare(self, one: Inbound) -> Inbound:
+        self.prepared.append(one.native_id)
+        if self.failure is not None:
+            raise self.failure
+        return msgspec.structs.replace(one, attachments=self.files)
+
+    async def show(self, one: Inbound) -> None:
+        self.shown.append(one.native_id)
+
+    async def give(self, house: House, *events: Inbound) -> list[str]:
+        accepted = [await house.intake.accept(one, self.prepare, self.show) for one in events]
+        return [f"{one.outcome} {one.reason}".strip() for one in accepted]
+
+
+@pytest.mark.parametrize("kind", get_args(InboundKind))
+@pytest.mark.parametrize(
+    "access",
+    [{}, {"dm_policy": "allowlist", "allow_from": ["bob"]}, {"dm_policy": "disabled"}],
+)
+async def test_nothing_of_a_stranger_is_fetched_or_shown(
+    kind: InboundKind, access: dict[str, Any]
+) -> None:
+    house, hands = House(**access), Hands()
+    picture = (Attachment(kind="image"),)
+    await hands.give(house, event("1", kind=kind, target="0", attachments=picture))
+    await hands.give(house, event("2", kind=kind, target="0", attachments=picture, **ROOM))
+    assert hands.prepared == hands.shown == []
+
+
+async def test_what_was_fetched_is_what_is_stored_and_commands_are_shown_too() -> None:
+    house = House(**OPEN)
+    hands = Hands(Attachment(kind="image", name="a\x00b", digest="d"))
+    assert await hands.give(house, event("1", "look")) == ["stored"]
+    (stored,) = house.lanes.waiting[event("1").conversation]
+    assert stored.attachments == (Attachment(kind="image", name="ab", digest="d"),)
+    assert await Hands().give(house, event("2", "/stop")) == ["answered"]
+    assert hands.prepared == hands.shown == ["1"]
+
+
+async def test_too_fast_a_sender_has_nothing_fetched_and_one_refusal_shown() -> None:
+    house, hands = House(**OPEN), Hands()
+    taken = await hands.give(house, *(event(str(n)) for n in range(40)))
+    assert taken == ["stored"] * 20 + ["refused rate_limit"] + ["ignored rate_limit"] * 19
+    assert hands.prepared == [str(n) for n in range(20)]
+    assert hands.shown == [str(n) for n in range(21)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"text": "x" * 40_000}, "too_long"),
+        ({"attachments": (Attachment(kind="image"),) * 11}, "too_many_files"),
+        ({"attachments": (Attachment(kind="document", size=26_300_000),)}, "file_too_large"),
+        ({"text": " "}, "empty"),
+        ({"sent_at": 1_700_000_000.0 - 90_000}, "late"),
+    ],
+)
+async def test_what_is_refused_by_what_the_platform_told_is_shown_and_not_fetched(
+    fields: dict[str, Any], reason: str
+) -> None:
+    house, hands = House(**OPEN), Hands()
+    assert await hands.give(house, event("1", **fields)) == [f"refused {reason}"]
+    assert (hands.prepared, hands.shown) == ([], ["1"])
+
+
+async def test_what_is_only_known_once_it_was_fetched_is_checked_too() -> None:
+    house, hands = House(**OPEN), Hands(Attachment(kind="document", size=26_300_000))
+    small = event("1", attachments=(Attachment(kind="document"),))
+    assert await hands.give(house, small, small) == [
+        "refused file_too_large",
+        "duplicate file_too_large",
+    ]
+    assert not house.waiting()
+    assert len(house.lanes.outbox) == 1
+    assert hands.prepared == hands.shown == ["1", "1"]
+
+
+async def test_an_event_whose_files_could_not_be_kept_is_handed_in_again() -> None:
+    house, hands = House(**OPEN, per_sender=1), Hands()
+    hands.failure = Unavailable("no room for files")
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await hands.give(house, event("1"))
+    assert house.lanes.calls == {}
+    assert hands.shown == []
+    hands.failure = None
+    assert await hands.give(house, event("1")) == ["stored"]
+
+
+async def test_bots_and_edits_and_deletes_are_not_shown_or_fetched() -> None:
+    house, hands = House(**OPEN, allow_bots=True, per_sender=1), Hands()
+    await hands.give(house, event("1"), event("2", sender="robot", is_bot=True))
+    edit = event("3", "x" * 40_000, kind="edit", target="1")
+    delete = event("4", "", kind="delete", target="1")
+    bot = event("5", sender="robot", is_bot=True)
+    await hands.give(house, edit, delete, bot)
+    assert hands.prepared == hands.shown == ["1", "2"]
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
@@ -404,6 +533,7 @@ def outcome(house: House) -> tuple[Any, ...]:
         min(house.lanes.sessions[here].generation, 1),
         house.lanes.ledger,
         [part.key for part in house.lanes.outbox],
+        house.shown(),
         len(house.records._tables["pairing"]),
     )
 
@@ -419,16 +549,18 @@ async def prepared(access: dict[str, Any]) -> House:
 async def test_a_crash_anywhere_and_a_second_delivery_come_to_the_same(scene: str) -> None:
     access, given_event = SCENES[scene]
     calm = await prepared(access)
-    await calm.intake.accept(given_event)
+    await calm.hand_in(given_event, Fuse(0))
     wanted, point = outcome(calm), 0
     while True:
         point += 1
         house = await prepared(access)
         try:
-            await house.start(Fuse(point)).accept(given_event)
+            await house.hand_in(given_event, Fuse(point))
         except Crash:
-            await house.start().accept(given_event)
-            await house.start().accept(given_event)
+            if given_event.id in house.lanes._seen:
+                assert house.shown() == calm.shown()
+            await house.hand_in(given_event, Fuse(0))
+            await house.hand_in(given_event, Fuse(0))
             assert outcome(house) == wanted, f"died at point {point}"
         else:
             break
