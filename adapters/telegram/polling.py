@@ -17,7 +17,6 @@ import structlog
 
 from adapters.telegram.client import BotApi
 from adapters.telegram.native import ALLOWED_UPDATES, Update, update_id
-from adapters.telegram.parse import Parsed
 from adapters.telegram.progress import Progress
 from adapters.telegram.reception import Reception
 from gateway.errors import Retryable
@@ -110,11 +109,12 @@ class Polling:
         del self._lanes[name]
 
     async def _take(self, name: str, update: Update) -> None:
-        wait, parsed = 0.5, None
+        wait, arrival = 0.5, None
         while True:
             try:
-                parsed = parsed or await self._reception.prepare(update)
-                await self._hand_in(parsed)
+                arrival = arrival or self._reception.meet(update)
+                if arrival is not None:
+                    await self._reception.hand_in(arrival)
             except Retryable as later:
                 if not self._held:
                     log.warning("updates_wait", reason=str(later))
@@ -129,10 +129,6 @@ class Polling:
             else:
                 self._held.discard(name)
                 return
-
-    async def _hand_in(self, parsed: Parsed | None) -> None:
-        if parsed is not None:
-            await self._reception.hand_in(parsed)
 
     async def _settle(self) -> None:
         """Let the batch end; a slow one for a moment only, one that is not taken for as long as

@@ -1,4 +1,5 @@
-"""What is done with one update, however it came: read, files fetched, handed in, confirmed."""
+"""What is done with one update, however it came: read, handed in, confirmed. Its files are fetched
+when the inbox has let it in: a stranger makes us fetch nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +12,33 @@ from adapters.telegram.client import BotApi
 from adapters.telegram.media import Files
 from adapters.telegram.native import Unreadable, Update, read, update_id
 from adapters.telegram.parse import Parsed, Self, parse
-from gateway.errors import GatewayError, Retryable
+from gateway.errors import BadConfig, GatewayError, Retryable
+from gateway.message import Attachment, Inbound
 from gateway.ports import Clock, Inbox
 
 log = structlog.get_logger(__name__)
 
 TRIES = 3
 """How often an update is tried that makes us fail in a way nobody foresaw."""
+
+
+class Arrival:
+    """An event on its way in. Its files are fetched once, however often it is handed in."""
+
+    def __init__(self, parsed: Parsed, files: Files, at: float) -> None:
+        self.event = msgspec.structs.replace(parsed.event, received_at=at)
+        self.callback_id = parsed.callback_id
+        self.files = parsed.files
+        self._store = files
+        self._fetched: tuple[Attachment, ...] | None = None
+
+    async def fetch(self, event: Inbound) -> Inbound:
+        """The event with its files stored. Raises `Retryable` when the blob store takes nothing."""
+        if self._fetched is None:
+            pairs = zip(event.attachments, self.files, strict=True)
+            fetched = await asyncio.gather(*(self._store.fetch(*pair) for pair in pairs))
+            self._fetched = tuple(fetched)
+        return msgspec.structs.replace(event, attachments=self._fetched)
 
 
 class Reception:
@@ -60,34 +81,30 @@ class Reception:
         self.unreadable += 1
         log.error("update_unreadable", update_id=number, reason=reason, account=self._account)
 
-    async def prepare(self, update: Update) -> Parsed | None:
-        """The event with its files stored; None when it is no business of ours.
-
-        Raises `Retryable` when the blob store takes nothing.
-        """
+    def meet(self, update: Update) -> Arrival | None:
+        """The event in an update; None when it is no business of ours."""
         parsed = parse(update, self._me)
         if parsed is None:
             log.debug("update_ignored", update_id=update.update_id)
             return None
-        event = parsed.event
-        if parsed.files:
-            pairs = zip(event.attachments, parsed.files, strict=True)
-            fetched = await asyncio.gather(*(self._files.fetch(*pair) for pair in pairs))
-            event = msgspec.structs.replace(event, attachments=tuple(fetched))
-        event = msgspec.structs.replace(event, received_at=self._clock.now())
-        return Parsed(event=event, callback_id=parsed.callback_id)
+        return Arrival(parsed, self._files, self._clock.now())
 
-    async def hand_in(self, parsed: Parsed) -> None:
-        """When it returns, Telegram may be told that we have it. Raises `Retryable`."""
+    async def hand_in(self, arrival: Arrival) -> None:
+        """When it returns, Telegram may be told that we have it.
+
+        Raises `Retryable`, also when the blob store takes nothing, and `BadConfig` when Telegram
+        refuses the token while a file is fetched.
+        """
         try:
-            await self._inbox.accept(parsed.event)
-        except Retryable:
+            fetch = arrival.fetch if arrival.files else None
+            await self._inbox.accept(arrival.event, fetch)
+        except (BadConfig, Retryable):
             raise
         except GatewayError as problem:
             self.rejected += 1
-            log.error("event_rejected", message_id=parsed.event.id, reason=str(problem))
-        if parsed.callback_id:
-            await self._confirm(parsed.callback_id)
+            log.error("event_rejected", message_id=arrival.event.id, reason=str(problem))
+        if arrival.callback_id:
+            await self._confirm(arrival.callback_id)
 
     async def _confirm(self, callback_id: str) -> None:
         """Ends the waiting sign on a pressed button; one that is too old has none."""

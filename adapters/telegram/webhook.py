@@ -77,9 +77,9 @@ class Webhook:
         if update is None:
             return WebhookAnswer(status=200)  # asking for it again would only block its chat
         try:
-            parsed = await reception.prepare(update)
-            if parsed is not None:
-                await reception.hand_in(parsed)
+            arrival = reception.meet(update)
+            if arrival is not None:
+                await reception.hand_in(arrival)
         except Retryable as later:
             log.warning("update_not_taken", update_id=update.update_id, reason=str(later))
             return WebhookAnswer(status=503)

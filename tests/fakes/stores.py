@@ -144,17 +144,24 @@ class MemoryLog:
 
 
 class MemoryBlobs:
-    """`Blobs`."""
+    """`Blobs`; while it is down, what would be stored is read and thrown away."""
 
     def __init__(self) -> None:
+        self.down = False
+        self.open = asyncio.Event()
+        """While it is not set, `store` waits."""
+        self.open.set()
         self._blobs: dict[str, bytes] = {}
 
     async def store(self, chunks: AsyncIterator[bytes], *, limit: int) -> tuple[str, int, bytes]:
+        await self.open.wait()
         body = bytearray()
         async for chunk in chunks:
             body += chunk
             if len(body) > limit:
                 raise Refused("the file is too large", reason="too_large")
+        if self.down:
+            raise Unavailable("the disk is full")
         digest = hashlib.sha256(body).hexdigest()
         self._blobs[digest] = bytes(body)
         return digest, len(body), bytes(body[:4096])

@@ -10,6 +10,7 @@ from adapters.telegram.adapter import TelegramAdapter
 from gateway.errors import BadConfig, Unavailable
 from tests.adapters.telegram.scene import Build, HastyClock, running
 from tests.fakes.inbox import MemoryInbox
+from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 
 
@@ -31,6 +32,39 @@ async def test_while_the_store_is_down_nothing_is_confirmed_and_nothing_more_is_
         box.down = False
         await telegram.all_confirmed()
     assert sorted(box.texts) == ["one", "three", "two"]
+
+
+async def test_while_the_store_is_down_a_file_is_fetched_once(
+    telegram: FakeTelegram, adapter: TelegramAdapter
+) -> None:
+    box = MemoryInbox()
+    box.down = True
+    async with running(adapter, box):
+        telegram.say(7, 7, "look", media="photo", content=b"picture")
+        await telegram.until(lambda: len(box.offered) > 4)
+        box.down = False
+        await telegram.all_confirmed()
+
+    assert box.texts == ["look"]
+    assert len(telegram.calls("getFile")) == 1
+
+
+async def test_while_files_cannot_be_kept_their_messages_stay_with_telegram(
+    telegram: FakeTelegram, adapter: TelegramAdapter, telegram_blobs: MemoryBlobs
+) -> None:
+    box = MemoryInbox()
+    telegram_blobs.down = True
+    async with running(adapter, box):
+        telegram.say(7, 7, "look", media="photo", content=b"picture")
+        telegram.say(7, 7, "after")
+        await telegram.until(lambda: len(telegram.calls("download")) > 2)
+        assert telegram.bot.confirmed == 0
+        assert box.events == []
+        telegram_blobs.down = False
+        await telegram.all_confirmed()
+
+    assert box.texts == ["look", "after"]
+    assert box.events[0].attachments[0].digest
 
 
 async def test_a_gateway_that_died_before_confirming_takes_the_same_in_again_under_the_same_id(

@@ -38,10 +38,10 @@ async def test_messages_of_one_chat_come_in_order_and_a_stuck_chat_holds_up_no_o
     telegram: FakeTelegram, adapter: TelegramAdapter
 ) -> None:
     class Picky(MemoryInbox):
-        async def accept(self, event):  # type: ignore[no-untyped-def]
+        async def accept(self, event, *hooks):  # type: ignore[no-untyped-def]
             if event.place.chat == "1":
                 await self.open.wait()
-            return await super().accept(event)
+            return await super().accept(event, *hooks)
 
     box = Picky()
     box.open.clear()
@@ -52,8 +52,8 @@ async def test_messages_of_one_chat_come_in_order_and_a_stuck_chat_holds_up_no_o
     free = Free()
 
     class Both(MemoryInbox):
-        async def accept(self, event):  # type: ignore[no-untyped-def]
-            return await (box if event.place.chat == "1" else free).accept(event)
+        async def accept(self, event, *hooks):  # type: ignore[no-untyped-def]
+            return await (box if event.place.chat == "1" else free).accept(event, *hooks)
 
     async with running(adapter, Both()):
         telegram.say(1, 1, "stuck")
@@ -82,7 +82,40 @@ async def test_a_hundred_and_more_at_once_all_arrive(
         assert heard == sorted(heard)
 
 
-async def test_files_are_fetched_before_the_message_is_handed_in(
+async def test_what_is_not_let_in_has_no_file_fetched(
+    telegram: FakeTelegram, inbox: MemoryInbox
+) -> None:
+    inbox.ignores = lambda event: event.sender.id == "666"
+    for kind in ("photo", "voice", "document", "video"):
+        telegram.say(666, 666, "look", media=kind, content=JPEG)
+    telegram.say(7, 7, "look", media="photo", content=JPEG)
+    await telegram.all_confirmed()
+
+    assert len(inbox.offered) == 5
+    assert len(telegram.calls("getFile")) == 1
+    assert [event.attachments[0].digest for event in inbox.events] == [
+        hashlib.sha256(JPEG).hexdigest()
+    ]
+
+
+async def test_files_of_one_chat_keep_its_order_and_hold_up_no_other(
+    telegram: FakeTelegram, inbox: MemoryInbox, telegram_blobs: MemoryBlobs
+) -> None:
+    telegram_blobs.open.clear()
+    for number in range(3):
+        telegram.say(7, 7, f"{number}", media="photo", content=JPEG)
+    telegram.say(7, 7, "last")
+    telegram.say(8, 8, "elsewhere")
+    await telegram.until(lambda: inbox.texts == ["elsewhere"])
+    assert telegram.bot.confirmed == 0
+    telegram_blobs.open.set()
+    await telegram.all_confirmed()
+
+    assert inbox.texts == ["elsewhere", "0", "1", "2", "last"]
+    assert all(event.attachments[0].digest for event in inbox.events if event.text.isdigit())
+
+
+async def test_files_are_fetched_before_the_message_is_stored(
     telegram: FakeTelegram, inbox: MemoryInbox, telegram_blobs: MemoryBlobs
 ) -> None:
     telegram.say(7, 7, "look", media="photo", content=JPEG)

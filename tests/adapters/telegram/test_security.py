@@ -83,12 +83,11 @@ async def doubled(port: int) -> int:
     return status
 
 
-async def test_a_thousand_strangers_reach_no_lane_and_fill_no_store(
-    telegram: FakeTelegram, build: Build
-) -> None:
-    clock, lanes, records = HastyClock(), MemoryLanes(), MemoryRecords()
-    rules = AccountRules(account=ACCOUNT, access=AccessConfig())
-    intake = Intake(
+def gate(lanes: MemoryLanes, records: MemoryRecords, **access: Any) -> Any:
+    """The inbox as the gateway has it."""
+    clock = HastyClock()
+    rules = AccountRules(account=ACCOUNT, access=AccessConfig(**access))
+    return Intake(
         lanes,
         records,
         {ACCOUNT.key: rules},
@@ -96,7 +95,39 @@ async def test_a_thousand_strangers_reach_no_lane_and_fill_no_store(
         split,
         commands=Commands(lanes, records, clock, models=lambda: (), version="1"),
     )
-    async with running(build(), intake):  # type: ignore[arg-type]
+
+
+async def test_a_strangers_files_are_not_fetched_and_a_friends_only_as_fast_as_allowed(
+    telegram: FakeTelegram, build: Build
+) -> None:
+    lanes = MemoryLanes()
+    intake = gate(lanes, MemoryRecords(), allow_from=["7"], per_sender=2, max_file=1000)
+    async with running(build(), intake):
+        for _ in range(5):
+            for kind in ("photo", "document", "voice", "video"):
+                telegram.say(666, 666, "look", media=kind, content=b"x" * 100)
+        telegram.say(-5, 666, "look", media="photo", content=b"x" * 100)
+        await telegram.all_confirmed()
+        assert not telegram.calls("getFile")
+        assert not telegram.calls("download")
+
+        large = telegram.say(7, 7, "large", media="document", content=b"x" * 2000)
+        for number in range(10):
+            telegram.say(7, 7, f"{number}", media="photo", content=b"x" * 100)
+        await telegram.all_confirmed()
+        assert large["message"]["document"]["file_size"] == 2000
+
+    assert len(telegram.calls("getFile")) == len(telegram.calls("download")) == 1
+    ((stored,),) = lanes.waiting.values()
+    assert stored.text == "0"
+    assert stored.attachments[0].digest
+
+
+async def test_a_thousand_strangers_reach_no_lane_and_fill_no_store(
+    telegram: FakeTelegram, build: Build
+) -> None:
+    lanes, records = MemoryLanes(), MemoryRecords()
+    async with running(build(), gate(lanes, records)):
         telegram.say(1, 1, "hello")
         await telegram.all_confirmed()  # reactions come once they were asked for
         for number in range(1, 1001):

@@ -15,6 +15,7 @@ from gateway.errors import BadConfig
 from gateway.ports import HasWebhook
 from tests.adapters.telegram.scene import Build, part, running
 from tests.fakes.inbox import MemoryInbox
+from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 
 SECRET = "a-secret-of-some-length"
@@ -76,6 +77,24 @@ async def test_updates_are_posted_stored_and_then_confirmed(
     hook = telegram.calls("setWebhook")[0].params
     assert hook["secret_token"] == SECRET
     assert "drop_pending_updates" not in hook
+
+
+async def test_a_posted_file_that_cannot_be_kept_is_posted_again(
+    telegram: FakeTelegram, build: Build, telegram_blobs: MemoryBlobs
+) -> None:
+    box = MemoryInbox()
+    telegram_blobs.down = True
+    async with mounted() as (url, adapters):
+        adapters.append(build(mode="webhook", webhook_secret=SECRET, public_url=url))
+        async with running(adapters[0], box):
+            telegram.say(7, 7, "look", media="photo", content=b"picture")
+            await telegram.until(lambda: len(telegram.calls("download")) > 1)
+            assert box.events == []
+            telegram_blobs.down = False
+            await telegram.all_confirmed()
+
+    assert box.texts == ["look"]
+    assert {call.status for call in telegram.calls("webhook")} == {200, 503}
 
 
 async def test_after_polling_again_the_webhook_is_gone(
