@@ -1,7 +1,9 @@
 """The web chat as a platform: what is sent stands in a durable log that all readers share.
 
 The HTTP server brings messages in by `receive` and reads by `follow`; the delivery shows replies
-by `send`. A part is appended under its send key, so sending it again shows nothing twice.
+by `send`. A message is appended when the inbox lets it in, before it is stored, so that no reply
+stands above its question. A part is appended under its send key, a message under its id, so
+bringing either again shows nothing twice.
 """
 
 from __future__ import annotations
@@ -21,7 +23,15 @@ from adapters.web.events import UserMessage
 from adapters.web.hub import Feed, Hub
 from adapters.web.render import render
 from gateway.errors import Refused, Unavailable
-from gateway.message import Account, Attachment, ConversationId, Outbound, Place, ReplyId
+from gateway.message import (
+    Account,
+    Attachment,
+    ConversationId,
+    Inbound,
+    Outbound,
+    Place,
+    ReplyId,
+)
 from gateway.ports import Accepted, Inbox, Live, LogEntry, Receipt, Services
 
 log = structlog.get_logger(__name__)
@@ -30,6 +40,12 @@ PAGE = Path(__file__).parent / "page"
 
 _LISTED = 100
 """Most conversations in a list."""
+
+_NOT_TAKEN = {
+    "rate_limit": "You are faster than I am. Please wait a moment and send it again.",
+    "full": "Too many messages are already waiting here. Please send it again later.",
+}
+"""What is said instead of an entry, by reason, when the conversation said so a moment ago."""
 
 
 class WebAdapter:
@@ -90,7 +106,10 @@ class WebAdapter:
         attachments: Sequence[Attachment] = (),
         kind: Literal["message", "button"] = "message",
     ) -> tuple[Accepted, int]:
-        """Show the message to all who read, then hand it in. Repeatable with the same id."""
+        """Hand the message in; it is shown to all who read once it is admitted.
+
+        Repeatable with the same id.
+        """
         if self._inbox is None:
             raise Unavailable("the web chat is not running", after=1.0)
         inbound = parse.parse(
@@ -105,9 +124,16 @@ class WebAdapter:
         )
         if not inbound.text.strip() and not inbound.attachments:
             raise Refused("A message needs a text or an attachment.", reason="empty")
-        body = parse.entry(inbound)
-        seq = await self._services.log.append(inbound.conversation, inbound.id, body)
-        accepted = await self._inbox.accept(inbound)
+        body, seq = parse.entry(inbound), 0
+
+        async def show(_: Inbound) -> None:
+            nonlocal seq
+            seq = await self._services.log.append(inbound.conversation, inbound.id, body)
+
+        accepted = await self._inbox.accept(inbound, show=show)
+        if accepted.outcome == "ignored" or not seq:
+            words = _NOT_TAKEN.get(accepted.reason, "This message was not taken.")
+            raise Refused(words, reason=accepted.reason or "refused")
         if accepted.outcome == "duplicate":
             await self._compare(inbound.conversation, seq, body)
         return accepted, seq

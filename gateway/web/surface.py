@@ -48,7 +48,8 @@ class ChatSurface(Protocol):
         """Take a message in, and the number of its entry in the conversation.
 
         Taking the same id twice is one message. Raises `Refused` (``conflict`` when the id was
-        used for another text), `Unavailable`, `Busy`.
+        used for another text, ``rate_limit`` when the conversation said so already), `Unavailable`,
+        `Busy`.
         """
 
     async def entries(

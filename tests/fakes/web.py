@@ -12,9 +12,9 @@ from aiohttp import web
 
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Refused
 from gateway.message import Account, Attachment, Button, Inbound, Outbound, reply_id
-from gateway.ports import Accepted, HasWebhook, Live, Services
+from gateway.ports import Accepted, HasWebhook, Live, Prepare, Services, Show
 from gateway.web import auth
 from gateway.web.deps import OK, WebDeps
 from gateway.web.server import build_app, serve
@@ -53,7 +53,13 @@ class FakeRoad:
         self.tasks = asyncio.TaskGroup()
         self._thinking: set[asyncio.Task[None]] = set()
 
-    async def accept(self, event: Inbound) -> Accepted:
+    async def accept(
+        self, event: Inbound, prepare: Prepare | None = None, show: Show | None = None
+    ) -> Accepted:
+        if isinstance(self.failure, Refused):
+            raise self.failure
+        if show is not None:
+            await show(event)
         if self.failure is not None:
             raise self.failure
         if any(event.id == each.id for each in self.taken):
