@@ -11,9 +11,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.queues.embedded import find_server
 from gateway.queues.topology import Store
+
+# Properties are about results, not about how fast this machine finds them.
+settings.register_profile(
+    "moltgate", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("moltgate")
 
 _numbers = count()
 
@@ -31,7 +38,7 @@ def start_redis(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
             *arguments,
         ]
     )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if socket.exists() and process.poll() is None:
             answer = subprocess.run(

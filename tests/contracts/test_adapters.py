@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from adapters.telegram.adapter import TelegramAdapter
 from adapters.telegram.config import TelegramConfig
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
+from gateway.clock import SystemClock
 from gateway.message import (
     Account,
     ConversationId,
@@ -41,17 +41,6 @@ TEXTS = {
     "emoji": "😀" * 5000,
     "paragraphs": "a\n\n" * 4000,
 }
-
-
-class WallClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.05))
 
 
 @dataclass
@@ -91,7 +80,7 @@ class Platform:
 async def telegram() -> AsyncIterator[Platform]:
     async with FakeTelegram() as fake:
         config = TelegramConfig(token=fake.token, base_url=fake.base_url, poll_timeout=1)
-        services = Services(blobs=MemoryBlobs(), log=MemoryLog(), clock=WallClock())
+        services = Services(blobs=MemoryBlobs(), log=MemoryLog(), clock=SystemClock())
         adapter = TelegramAdapter(Account(kind="telegram"), config, services)
 
         async def texts() -> list[str]:
@@ -109,7 +98,7 @@ async def telegram() -> AsyncIterator[Platform]:
 
 async def web() -> AsyncIterator[Platform]:
     log = MemoryLog()
-    services = Services(blobs=MemoryBlobs(), log=log, clock=WallClock())
+    services = Services(blobs=MemoryBlobs(), log=log, clock=SystemClock())
     adapter = WebAdapter(Account(kind="web"), WebChatConfig(), services)
     place, sender = Place(kind="direct", chat="owner.a"), Sender(id="owner", grade="verified")
     conversation = conversation_id(adapter.account, place, sender)

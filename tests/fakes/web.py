@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
+from gateway.clock import SystemClock
 from gateway.errors import GatewayError, Refused
 from gateway.message import Account, Attachment, Button, Inbound, Outbound, reply_id
 from gateway.ports import Accepted, HasWebhook, Live, Prepare, Services, Show
@@ -24,17 +24,6 @@ from tests.fakes.stores import MemoryBlobs, MemoryLog, MemoryRecords
 ACCOUNT = Account(kind="web")
 
 Brain = Callable[[Inbound, "FakeRoad"], Awaitable[None]]
-
-
-class WallClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 async def echo(event: Inbound, road: FakeRoad) -> None:
@@ -171,7 +160,7 @@ async def house(
     records: MemoryRecords | None = None,
 ) -> AsyncIterator[House]:
     home = House(brain, records or MemoryRecords())
-    services = Services(blobs=home.blobs, log=home.log, clock=WallClock())
+    services = Services(blobs=home.blobs, log=home.log, clock=SystemClock())
     adapter = WebAdapter(ACCOUNT, WebChatConfig(), services)
     home.road.adapter = adapter
     deps = WebDeps(

@@ -612,7 +612,7 @@ async def test_naughty_strings_are_taken_in_or_turned_away_without_an_exception(
         house.lanes.waiting.clear()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     text=st.text(alphabet=st.characters(exclude_categories=()), max_size=200),
     field=st.sampled_from(sorted(FIELDS)),

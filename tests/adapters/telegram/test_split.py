@@ -131,13 +131,13 @@ def test_texts_without_a_place_to_cut_are_cut_anyway(text: str) -> None:
     check(text, TEXT_LIMIT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MARKDOWN, st.integers(60, 200))
 def test_no_text_is_lost_and_no_limit_broken(source: str, limit: int) -> None:
     check(source, limit, tables="|" in source)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from(

@@ -15,6 +15,7 @@ from adapters import find
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
 from gateway.access.config import AccessConfig, AccountRules, authenticated
+from gateway.clock import SystemClock
 from gateway.errors import Refused, Unavailable
 from gateway.intake import Intake
 from gateway.message import Outbound, ReplyId
@@ -23,7 +24,7 @@ from gateway.sessions.commands import Commands
 from tests.fakes.clock import MovedClock
 from tests.fakes.lanes import MemoryLanes
 from tests.fakes.stores import MemoryBlobs, MemoryLog, MemoryRecords
-from tests.fakes.web import ACCOUNT, House, WallClock, house, until
+from tests.fakes.web import ACCOUNT, House, house, until
 
 
 class Gated:
@@ -74,7 +75,7 @@ async def gated(*, depth: int = 100, **access: Any) -> AsyncIterator[Gated]:
 
 
 def build(log: MemoryLog) -> WebAdapter:
-    services = Services(blobs=MemoryBlobs(), log=log, clock=WallClock())
+    services = Services(blobs=MemoryBlobs(), log=log, clock=SystemClock())
     return WebAdapter(ACCOUNT, WebChatConfig(), services)
 
 
@@ -86,7 +87,7 @@ async def texts(home: House, principal: str = "owner", name: str = "a") -> list[
 
 async def test_the_spec_builds_an_adapter_with_its_abilities() -> None:
     spec = find("web")
-    services = Services(blobs=MemoryBlobs(), log=MemoryLog(), clock=WallClock())
+    services = Services(blobs=MemoryBlobs(), log=MemoryLog(), clock=SystemClock())
 
     adapter: Adapter = spec.build(ACCOUNT, spec.config(), services)
 
