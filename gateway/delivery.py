@@ -25,6 +25,7 @@ from gateway.ports import (
     Clock,
     EditsMessages,
     Live,
+    Paces,
     ReadsBack,
     Receipt,
 )
@@ -33,6 +34,8 @@ from gateway.queues.outbox import Head, Outbox, Ownership
 log = structlog.get_logger(__name__)
 
 BATCH = 64
+MOST_AT_ONCE = 1_000
+"""Conversations under way; what is due beyond waits in the outbox and not in memory."""
 LOOK_SECONDS = 1.0
 """Longest nap without looking into the outbox: covers a lost notice."""
 
@@ -43,6 +46,7 @@ SETTLE_SECONDS = 120.0
 
 class DeliveryWatcher(Protocol):
     def part_settled(self, account: str, outcome: str) -> None: ...
+    def part_paced(self, seconds: float) -> None: ...
 
 
 class DeliveryConfig(Section):
@@ -81,10 +85,17 @@ class Delivery:
         self._watcher = watcher
         self._settings = settings
         self._busy: dict[ConversationId, asyncio.Task[None]] = {}
+        self._pacing: set[ConversationId] = set()
+        """Of the busy ones: those whose part waits for the platform's rate."""
         self._again: set[ConversationId] = set()
         self._closing = False
         self._wake = asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def busy(self) -> int:
+        """Conversations of which a part is under way or waits for the platform's rate."""
+        return len(self._busy)
 
     async def run(self) -> None:
         """Until cancelled. Raises `Superseded` or `BadConfig` when the account cannot go on."""
@@ -96,11 +107,17 @@ class Delivery:
                 if self._broken.done():
                     self._broken.result()
         finally:
+            self._closing = True
+            self._leave_waiting()
             await self._drafts.close()
 
     async def drain(self, seconds: float) -> None:
-        """Begin no more sends, let those that have begun end: one that is cut ends uncertain."""
+        """Begin no more sends, let those that have begun end: one that is cut ends uncertain.
+
+        Parts that wait for the platform's rate have not begun and go on elsewhere.
+        """
         self._closing = True
+        self._leave_waiting()
         if self._busy:
             await asyncio.wait(self._busy.values(), timeout=seconds)
 
@@ -120,7 +137,13 @@ class Delivery:
         if live.conversation not in self._busy and not self._closing:
             self._drafts.show(live)
 
+    def _leave_waiting(self) -> None:
+        for conversation in self._pacing:
+            self._busy[conversation].cancel()
+
     async def _look(self) -> float:
+        if len(self._busy) >= MOST_AT_ONCE:
+            return LOOK_SECONDS
         try:
             heads, wait = await self._outbox.due(self._own.account, BATCH + len(self._busy))
         except GatewayError as problem:
@@ -137,7 +160,7 @@ class Delivery:
                 await self._wake.wait()
 
     def _start(self, conversation: ConversationId, head: Head | None) -> None:
-        if self._closing:
+        if self._closing or len(self._busy) >= MOST_AT_ONCE:
             return
         task = asyncio.create_task(self._drain(conversation, head))
         self._busy[conversation] = task
@@ -169,9 +192,8 @@ class Delivery:
         """Bring one part one step further; whether the next one may follow at once."""
         if head.outbound is None:
             return await self._quarantine(head, head.problem)
-        if head.outbound.deadline and head.outbound.deadline < self._clock.now():
-            return await self._quarantine(head, "not sent before its deadline")
         try:
+            self._check_deadline(head.outbound)
             receipt = await self._shown(head, head.outbound)
         except Superseded:
             raise
@@ -216,8 +238,12 @@ class Delivery:
         return more
 
     async def _shown(self, head: Head, outbound: Outbound) -> Receipt | None:
-        """Make the part visible. None: it was settled by somebody before."""
+        """Make the part visible. None: somebody else did, or will."""
         visible = await self._drafts.finish(head, outbound)
+        if isinstance(self._adapter, Paces):
+            await self._wait_for_pace(self._adapter, head, outbound)
+            if not await self._still_due(head):
+                return None
         if visible and visible != "?" and isinstance(self._adapter, EditsMessages):
             await failpoint(SENDING, head.conversation)
             try:
@@ -230,6 +256,30 @@ class Delivery:
         if head.sending or visible == "?":
             return await self._reconciled(head, outbound)
         return await self._first_send(head, outbound)
+
+    async def _wait_for_pace(self, adapter: Paces, head: Head, outbound: Outbound) -> None:
+        """Until the platform's rate has room. A part that is cut here stays ready."""
+        began = self._clock.monotonic()
+        self._pacing.add(head.conversation)
+        try:
+            if not self._closing:
+                await adapter.pace(outbound)
+        finally:
+            self._pacing.discard(head.conversation)
+        self._watcher.part_paced(self._clock.monotonic() - began)
+        self._check_deadline(outbound)
+
+    async def _still_due(self, head: Head) -> bool:
+        """Whether a part that waited is still to be shown, and here. An edit is not marked, so no
+        fence would stop it if somebody else had the account meanwhile and showed more."""
+        if self._closing:
+            return False
+        now = await self._outbox.head(self._own.account, head.conversation)
+        return now is not None and (now.reply, now.part) == (head.reply, head.part)
+
+    def _check_deadline(self, outbound: Outbound) -> None:
+        if outbound.deadline and outbound.deadline < self._clock.now():
+            raise Failed("not sent before its deadline")
 
     async def _first_send(self, head: Head, outbound: Outbound) -> Receipt | None:
         attempt = await self._outbox.sending(self._own, head)

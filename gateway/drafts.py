@@ -18,7 +18,15 @@ import structlog
 from gateway.errors import Busy, GatewayError, Retryable, Superseded, Unavailable, Uncertain
 from gateway.failpoints import ANSWERED, SENDING, failpoint
 from gateway.message import ConversationId, Outbound, ReplyId
-from gateway.ports import Adapter, Capabilities, EditsMessages, Live, Receipt, ShowsTyping
+from gateway.ports import (
+    Adapter,
+    Capabilities,
+    EditsMessages,
+    Live,
+    Paces,
+    Receipt,
+    ShowsTyping,
+)
 from gateway.queues.outbox import Head, Outbox, Ownership
 
 log = structlog.get_logger(__name__)
@@ -183,8 +191,7 @@ class Drafts:
         first = await self._first_part(draft.live, text)
         try:
             if draft.native_id:
-                assert isinstance(self._adapter, EditsMessages)
-                await self._adapter.edit(first, draft.native_id)
+                await self._edited(first, draft.native_id)
             else:
                 await self._first(draft, first)
             draft.shown = text
@@ -221,6 +228,7 @@ class Drafts:
         if not known:
             if await self._outbox.waits(outbound.conversation):
                 raise Unavailable("earlier parts wait: a preview would overtake them", after=0.5)
+            await self._check_spare(outbound)
             note = _cut_note(outbound)
             await self._outbox.note_visible(self._own, outbound.conversation, outbound.reply, note)
             await failpoint(SENDING, outbound.conversation)
@@ -230,8 +238,17 @@ class Drafts:
             await self._outbox.note_visible(self._own, outbound.conversation, outbound.reply, known)
         else:
             draft.native_id = known
-            assert isinstance(self._adapter, EditsMessages)
-            await self._adapter.edit(outbound, known)
+            await self._edited(outbound, known)
+
+    async def _edited(self, outbound: Outbound, native_id: str) -> None:
+        assert isinstance(self._adapter, EditsMessages)
+        await self._check_spare(outbound)
+        await self._adapter.edit(outbound, native_id)
+
+    async def _check_spare(self, outbound: Outbound) -> None:
+        """Left out where final texts need the platform's rate: the next one shows all of it."""
+        if isinstance(self._adapter, Paces) and not await self._adapter.spare(outbound):
+            raise Unavailable("final texts go first", after=self._capabilities.edit_interval)
 
     async def _sent(self, outbound: Outbound) -> Receipt:
         try:

@@ -65,6 +65,9 @@ class Metrics:
     def part_settled(self, account: str, outcome: str) -> None:
         self._parts.labels(account, outcome).inc()
 
+    def part_paced(self, seconds: float) -> None:
+        self._stations.labels("pace").observe(seconds)
+
     def account_up(self, account: str, up: bool) -> None:
         self._account.labels(account).set(1 if up else 0)
 

@@ -178,6 +178,10 @@ class Paces(Protocol):
         """Wait until this part may be sent or edited. Before it nothing has been attempted, so
         being cancelled here is harmless."""
 
+    async def spare(self, outbound: Outbound) -> bool:
+        """Whether a preview may be shown now without making any final part wait; if so, it is
+        counted. Never waits: a preview that is left out is made up for by the next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAnswer:
