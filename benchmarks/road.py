@@ -290,6 +290,7 @@ async def telegram(arguments: argparse.Namespace) -> dict[str, object]:
         account = {
             "token": platform.token,
             "base_url": platform.base_url,
+            "rate": {"overall": 0, "group": 0, "direct": 0},  # ours is the time that is measured
             "access": {"dm_policy": "open", "per_sender": 0, "per_chat": 0},
         }
         with running(config={**EACH, "adapters": {"telegram": account}}) as system:

@@ -15,6 +15,7 @@ from adapters.telegram.client import BotApi, Upload
 from adapters.telegram.config import TelegramConfig
 from adapters.telegram.media import Files
 from adapters.telegram.native import User
+from adapters.telegram.pace import Pace
 from adapters.telegram.parse import Self
 from adapters.telegram.polling import Polling
 from adapters.telegram.reception import Reception
@@ -33,7 +34,7 @@ _UPLOAD_PATIENCE = 120.0
 
 
 class TelegramAdapter:
-    """`Adapter` with editing, typing, reactions, webhook and a live check."""
+    """`Adapter` with a pace, editing, typing, reactions, webhook and a live check."""
 
     max_body = MAX_BODY
 
@@ -50,6 +51,7 @@ class TelegramAdapter:
         self._config = config
         self._services = services
         self._api = BotApi(config)
+        self._pace = Pace(config.rate)
         self._webhook = Webhook(account, secret if config.mode == "webhook" else "")
 
     async def run(self, inbox: Inbox) -> None:
@@ -69,6 +71,12 @@ class TelegramAdapter:
         await self._api.call("deleteWebhook", repeatable=True)
         timeout = self._config.poll_timeout
         await Polling(self._api, reception, self._services.clock, timeout).run()
+
+    async def pace(self, outbound: Outbound) -> None:
+        await self._pace.wait(outbound.place.chat)
+
+    async def spare(self, outbound: Outbound) -> bool:
+        return await self._pace.spare(outbound.place.chat)
 
     async def send(self, outbound: Outbound) -> Receipt:
         return await self._perform(outgoing.sending(outbound), repeatable=False)

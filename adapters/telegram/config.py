@@ -13,6 +13,24 @@ _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{16,256}")
 
 
+class RateConfig(Section):
+    """How fast the bot writes. Edits count like messages."""
+
+    overall: float | None = Field(default=30.0, ge=0, le=10_000)
+    """Messages and edits a second, all chats together; 0 for no limit."""
+    group: float | None = Field(default=20.0, ge=0, le=100_000)
+    """Messages and edits a minute in one group; 0 for no limit."""
+    direct: float | None = Field(default=1.0, ge=0, le=10_000)
+    """Messages and edits a second in one direct chat, after three at once; 0 for no limit."""
+
+    @field_validator("overall", "group", "direct")
+    @classmethod
+    def _lets_answers_through(cls, value: float | None) -> float | None:
+        if value and value < 0.1:
+            raise ValueError("is at least 0.1, or 0 for no limit: answers would wait for ages")
+        return value
+
+
 class TelegramConfig(Section):
     """One bot. The shortest form: ``telegram: {token: "${env:TELEGRAM_TOKEN}"}``."""
 
@@ -38,6 +56,7 @@ class TelegramConfig(Section):
         30.0, ge=1, le=50, description="Longest wait of one poll for something new."
     )
     streaming: bool = Field(True, description="Show the answer while it is being written.")
+    rate: RateConfig = RateConfig()
     mention_patterns: tuple[str, ...] = Field(
         (),
         description="Words or phrases that mean the bot in groups, besides its @name. "

@@ -276,6 +276,7 @@ class System:
             "token": TOKEN,
             "base_url": f"http://127.0.0.1:{self.telegram_port}",
             "poll_timeout": 2,
+            "rate": {"overall": 0, "group": 0, "direct": 0},  # the fake has none
         }
         whole: dict[str, Any] = {
             "redis": {"url": f"unix://{self.folder}/redis.sock"} if self._own_redis else {},

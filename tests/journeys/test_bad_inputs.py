@@ -82,7 +82,12 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             "access": {"dm_policy": "open", "per_sender": 0, "per_chat": 0},
             "adapters": {
                 "web": {},
-                "telegram": {"token": TOKEN, "base_url": telegram.base_url, "poll_timeout": "1s"},
+                "telegram": {
+                    "token": TOKEN,
+                    "base_url": telegram.base_url,
+                    "poll_timeout": "1s",
+                    "rate": {"overall": 0},
+                },
             },
             "engines": {"home": {"url": engine.url}},
         }

@@ -40,6 +40,10 @@ def test_an_own_server_needs_one_address(url: str) -> None:
         ({"token": TOKEN, "base_url": "bots:8081"}, "http://"),
         ({"token": TOKEN, "poll_timeout": "5m"}, "less than or equal to 50"),
         ({"token": TOKEN, "mention_patterns": [" "]}, "word or phrase"),
+        ({"token": TOKEN, "rate": {"overall": -1}}, "greater than or equal to 0"),
+        ({"token": TOKEN, "rate": {"group": 0.01}}, "at least 0.1, or 0 for no limit"),
+        ({"token": TOKEN, "rate": {"direct": "fast"}}, "valid number"),
+        ({"token": TOKEN, "rate": {"minute": 20}}, "Extra inputs"),
         ({"token": TOKEN, "tokn": "x"}, "Extra inputs"),
     ],
 )
@@ -48,6 +52,14 @@ def test_what_cannot_work_is_refused_before_anything_connects(
 ) -> None:
     with pytest.raises(ValidationError, match=words):
         TelegramConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("off", [0, None])
+def test_a_rate_may_be_without_limit(off: None) -> None:
+    config = TelegramConfig(token=TOKEN, rate={"overall": off})
+
+    assert not config.rate.overall
+    assert config.rate.group == 20
 
 
 def test_no_webhook_without_a_secret_even_past_the_schema(build: Build) -> None:

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from telegram import Bot
 
-from tests.fakes.telegram import FakeTelegram, RemoteTelegram
+from tests.fakes.telegram import FakeTelegram, Rates, RemoteTelegram
 from tests.fakes.telegram.markup import BadMarkup, parse_html, parse_markdown_v2
 
 Ask = Any
@@ -279,3 +279,28 @@ async def test_a_fake_in_its_own_process_is_held_by_its_control_side(tmp_path: P
 def recorded(journal: Path) -> list[str]:
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     return [line["outcome"] for line in lines if line.get("method") == "sendMessage"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "chat", "fits"),
+    [
+        (Rates(overall=1, direct_burst=99), 7, 1),
+        (Rates(direct=0.1), 7, 5),
+        (Rates(group=3), -100, 3),
+    ],
+)
+async def test_a_bot_that_writes_too_fast_is_told_to_wait(
+    telegram: FakeTelegram, ask: Ask, rates: Rates, chat: int, fits: int
+) -> None:
+    telegram.say(chat, 7, "hi")
+    telegram.world.rates = rates
+
+    answers = await asyncio.gather(
+        *(ask("sendMessage", chat_id=chat, text=str(n)) for n in range(10))
+    )
+    (await ask("sendChatAction", chat_id=chat, action="typing"))["result"]
+
+    refused = [answer for answer in answers if not answer["ok"]]
+    assert {answer["error_code"] for answer in refused} == {429}
+    assert all(answer["parameters"]["retry_after"] >= 1 for answer in refused)
+    assert len(telegram.texts(chat)) == 10 - len(refused) >= fits

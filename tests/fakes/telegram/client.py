@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.fakes.telegram.rates import Rates
 from tests.fakes.telegram.server import Server
 from tests.fakes.telegram.world import TOKEN, Bot, Call, Fault, World
 
@@ -27,8 +28,15 @@ class FakeTelegram:
 
     token = TOKEN
 
-    def __init__(self, *, https_only: bool = False, journal: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        https_only: bool = False,
+        journal: Path | None = None,
+        rates: Rates | None = None,
+    ) -> None:
         self.world = World(journal)
+        self.world.rates = rates
         self._server = Server(self.world, https_only=https_only)
         self.say = self.world.say
         self.press = self.world.press

@@ -97,6 +97,8 @@ class Server:
             return _cut(request, call, "cut")
         if fault is not None and fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
+        if self.world.rates is not None and (left := self.world.rates.wait(name, chat)):
+            return _refuse(call, _too_many(left))
         try:
             result = await self._result(bot, request.match_info["token"], name, params)
         except ApiError as error:
@@ -130,9 +132,8 @@ class Server:
         early = fault.until is not None
         fault.until = fault.until or now + fault.seconds
         left = max(1, round(fault.until - now)) if fault.seconds >= 1 else fault.seconds
-        error = ApiError(429, f"Too Many Requests: retry after {left}", {"retry_after": left})
         call.outcome = "early" if early else ""
-        return error
+        return _too_many(left)
 
     async def _get_updates(self, bot: Bot, params: dict[str, Any]) -> list[dict[str, Any]]:
         if bot.webhook:
@@ -267,6 +268,10 @@ class Server:
             case _:
                 raise web.HTTPNotFound
         return {}
+
+
+def _too_many(left: float) -> ApiError:
+    return ApiError(429, f"Too Many Requests: retry after {left}", {"retry_after": left})
 
 
 def _ended(

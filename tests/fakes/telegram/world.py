@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.telegram.markup import Entity, utf16
+from tests.fakes.telegram.rates import Rates
 
 TOKEN = "4242:fake-telegram-token"
 _DEFAULT_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
@@ -143,6 +144,8 @@ class World:
         self.callbacks: dict[str, bool] = {}
         """Button presses; whether they were answered."""
         self.faults: list[Fault] = []
+        self.rates: Rates | None = None
+        """Without them a bot may write as fast as it can."""
         self.calls: list[Call] = []
         self._chance = random.Random(seed)
         self._journal = journal.open("a", buffering=1) if journal else None
