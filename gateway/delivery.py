@@ -30,8 +30,10 @@ from gateway.ports import (
     Receipt,
 )
 from gateway.queues.outbox import Head, Outbox, Ownership
+from gateway.seldom import Seldom
 
 log = structlog.get_logger(__name__)
+seldom = Seldom(log)
 
 BATCH = 64
 MOST_AT_ONCE = 1_000
@@ -147,7 +149,7 @@ class Delivery:
         try:
             heads, wait = await self._outbox.due(self._own.account, BATCH + len(self._busy))
         except GatewayError as problem:
-            log.warning("outbox_not_read", reason=str(problem))
+            seldom.warning("outbox_not_read", reason=str(problem))
             return LOOK_SECONDS
         for head in heads:
             if head.conversation not in self._busy:
@@ -186,7 +188,7 @@ class Delivery:
             while head is not None and await self._settled(head) and not self._closing:
                 head = await self._outbox.head(self._own.account, conversation)
         except Retryable as problem:
-            log.warning("store_not_there", reason=str(problem))  # the next look finds it again
+            seldom.warning("store_not_there", reason=str(problem))  # the next look finds it again
 
     async def _settled(self, head: Head) -> bool:
         """Bring one part one step further; whether the next one may follow at once."""
@@ -230,7 +232,7 @@ class Delivery:
             except Retryable as problem:
                 if waited > SETTLE_SECONDS:
                     raise
-                log.warning("settling_repeated", reply=head.reply, reason=str(problem))
+                seldom.warning("settling_repeated", reply=head.reply, reason=str(problem))
                 await asyncio.sleep(0.5)
                 waited += 0.5
         self._count(head, "sent")
