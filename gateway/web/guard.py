@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from gateway.ports import Records
 from gateway.web import auth, names
 from gateway.web.auth import Principal, Scope
+from gateway.web.forwarded import Unnamed
 from gateway.web.guesses import Guesses
 from gateway.web.problems import Problem
 from gateway.web.settings import WebSettings
@@ -47,6 +48,7 @@ class Guard:
             self._hosts |= {settings.public_host}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in settings.origins)
         self._proxies = names.networks(settings.trusted_proxies)
+        self._unnamed = Unnamed()
 
     def wrap(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -106,8 +108,11 @@ class Guard:
         return self._scheme(request) == "https"
 
     def address(self, request: web.Request) -> str:
+        peer = request.remote or ""
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-        return names.client_address(request.remote or "", forwarded, self._proxies)
+        if forwarded and not names.is_trusted(peer, self._proxies):
+            self._unnamed.note(peer)
+        return names.client_address(peer, forwarded, self._proxies)
 
     def _check_names(self, request: web.Request) -> None:
         hosts = request.headers.getall(hdrs.HOST, ())
