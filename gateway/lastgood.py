@@ -26,6 +26,13 @@ SNAPSHOT = "MOLTGATE_LAST_GOOD"
 """Environment variable: a copy of the configuration the roles read in place of the file."""
 FINGERPRINT_KEY = "MOLTGATE_FINGERPRINT_KEY"
 """Environment variable: makes fingerprints of sections useless to anybody else."""
+FILE = "moltgate.yaml"
+"""What the configuration is called where only a folder is named."""
+
+
+def kept(home: Path) -> Path:
+    """Where the last good configuration of a data folder is kept."""
+    return home / "run" / FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,10 @@ class Launch:
 
     @property
     def file(self) -> Path:
-        return self.config or self.home / "moltgate.yaml"
+        """Which may not be there: without it, all is as by default."""
+        if self.config is None or self.config.is_dir():
+            return (self.config or self.home) / FILE
+        return self.config
 
 
 class Configuration:
@@ -87,7 +97,7 @@ class Configuration:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._key = secrets.token_hex(16)
-        self.good = launch.home / "run" / "moltgate.yaml"
+        self.good = kept(launch.home)
         self._seen: tuple[int, ...] = ()
 
     def environment(self, snapshot: Path | None = None) -> dict[str, str]:
@@ -131,17 +141,18 @@ class Configuration:
         return Facts.of(found["facts"])
 
     def _copy(self, to: Path) -> None:
+        file = self._launch.file
         try:
-            text = self._launch.file.read_bytes()
+            text = file.read_bytes()
         except OSError as problem:
-            if self._launch.config is not None or self._launch.file.exists():
-                raise Invalid([f"{self._launch.file}: {problem.strerror}"]) from problem
+            if file == self._launch.config or not isinstance(problem, FileNotFoundError):
+                raise Invalid([_unreadable(file, problem)]) from problem
             text = b""
         try:
             to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text)
+            with os.fdopen(descriptor, "wb") as copy:
+                copy.write(text)
         except OSError as problem:
             raise owner.unusable(to, problem) from problem
 
@@ -151,3 +162,11 @@ class Configuration:
         except OSError:
             return (0,)
         return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _unreadable(file: Path, problem: OSError) -> str:
+    if isinstance(problem, FileNotFoundError):
+        return f"{file}: there is no such file (moltgate init writes one by asking)"
+    if isinstance(problem, IsADirectoryError):
+        return f"{file}: is a folder (name the file inside it)"
+    return f"{file}: cannot be read: {problem.strerror} (check its owner and permissions)"

@@ -36,7 +36,7 @@ _OVERLAP = 2048
 _TOKENS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<!\d)(\d{5,}(?::|%3A))[A-Za-z0-9_-]{30,}", re.I), rf"\1{HIDDEN}"),  # Telegram
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.I), rf"\1 {HIDDEN}"),
-    (re.compile(r"(://[^\s/:@\"']*:)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(://[^\s/:@\"']*:)[^\s/\"']+@"), rf"\1{HIDDEN}@"),  # the last @ ends it
     (re.compile(r"([?&](?:token|key|api_key|secret|password|code|ticket)=)[^\s&\"'#]+", re.I),
      rf"\1{HIDDEN}"),
     (re.compile(r"\b(sk-|xox[a-z]-|gh[pousr]_|hf_|mgt_)[A-Za-z0-9_-]{16,}"), rf"\1{HIDDEN}"),
@@ -60,7 +60,13 @@ class Redactor:
     """Takes secrets out of finished lines: known values, and what looks like a token."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known = _alternation(secrets)
+        self._secrets = frozenset(secrets)
+        self._known = _alternation(self._secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take these out as well from now on."""
+        self._secrets |= frozenset(secrets)
+        self._known = _alternation(self._secrets)
 
     def __call__(self, line: str) -> str:
         if self._known is not None:
@@ -304,6 +310,31 @@ def configure(
     _take_over_logging(_LEVELS[level.upper()], _FromLogging(sink, render, bound))
     _take_over_hooks()
     return sink
+
+
+def configure_command(redact: Redactor, stream: TextIO = sys.stderr) -> None:
+    """For commands, which show results and not a log: warnings and what nobody caught, redacted.
+
+    Leaves structlog alone, which takes too long to import for ``--help``: see `structlog_too`.
+    """
+    handler = _FromLogging(Sink(stream, redact), Pretty(colours=False), {})
+    _take_over_logging(logging.WARNING, handler)
+    _take_over_hooks()
+
+
+def structlog_too() -> None:
+    """Our own loggers go where `logging` goes; by itself structlog prints to standard output."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
 
 
 class _Finish:

@@ -7,6 +7,7 @@ imported only here. The same list prints ``docs/configuration.md`` and the edito
 from __future__ import annotations
 
 import importlib
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +25,10 @@ from config.read import read
 from engine.config import EngineConfig, FallbackConfig, order_of
 from gateway.access.config import AccessConfig, AccountRules
 from gateway.errors import BadConfig
-from gateway.lastgood import FINGERPRINT_KEY, SNAPSHOT
+from gateway.lastgood import FILE, FINGERPRINT_KEY, SNAPSHOT
 from gateway.message import Account
 from gateway.queues import embedded
 
-FILE = "moltgate.yaml"
 HOME = Path("~/.moltgate")
 
 S = TypeVar("S", bound=Section)
@@ -60,6 +60,18 @@ class HttpConfig(Section):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("begins with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{each} is no address or network; write 10.0.0.5 or 172.16.0.0/12, no name"
+                ) from None
+        return value
 
 
 class RedisConfig(Section):

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 from gateway.errors import BadConfig
 from gateway.lastgood import Configuration, Facts, Invalid, Launch
 from gateway.logs import Diary, Redactor, Sink, renderer
-from gateway.process import BAD_CONFIG, GiveUp, Ready, dies_with_parent
+from gateway.process import BAD_CONFIG, CRASH_LOOP, GiveUp, Ready, dies_with_parent
 from gateway.queues import owner
 from gateway.queues.embedded import CannotStart, EmbeddedRedis, Options
 from gateway.roles import DRAIN, Kept, KeptRedis, Restarts, Role
@@ -259,7 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sink = Sink(sys.stderr, Redactor())
     diary = Diary(sink, renderer(given.log, sys.stderr), role="run")
     launch = Launch(home=given.home.absolute(), config=given.config, port=given.port)
-    return asyncio.run(supervise(launch, diary))
+    try:
+        return asyncio.run(supervise(launch, diary))
+    except Exception as problem:  # noqa: BLE001  # by the diary, which shows no secrets
+        diary.error("internal_error", exception="".join(traceback.format_exception(problem)))
+        return CRASH_LOOP
 
 
 if __name__ == "__main__":

@@ -6,23 +6,40 @@ Exit status: 0 fine, 1 a problem was found, 2 wrong usage, 70 a fault of ours, 7
 
 from __future__ import annotations
 
-import logging
+import errno
+import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 OK, PROBLEM, INTERNAL, BAD_CONFIG = 0, 1, 70, 78
 
 _EVERYWHERE = ("--home", "--config")
 """Options of the program itself that may stand behind the command, too."""
 
+_NAMES_A_SECRET = re.compile(r"(?:^--|[-_])(?:token|key|secret|password|passwd)$", re.I)
+_SHORTEST = 6
+"""As in `config.secrets`: hiding shorter values would blot out everything."""
+
+_NO_FAULT_OF_OURS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS}
+)
+"""What the system refuses, and the operator can mend."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The console script; ends the process."""
+    from gateway.cli.show import REDACT, crashed
+    from gateway.logs import configure_command
+
     given = list(sys.argv[1:] if arguments is None else arguments)
+    REDACT.learn(secrets_in(given, os.environ))
+    configure_command(REDACT)
     try:
         status = invoke(given)
-    except Exception:
-        logging.getLogger("moltgate").exception("internal_error")
+    except Exception as problem:  # noqa: BLE001  # whatever it is: shown without secrets
+        crashed(problem)
         status = INTERNAL
     sys.exit(status)
 
@@ -46,7 +63,22 @@ def invoke(arguments: Sequence[str]) -> int:
     except GatewayError as problem:
         complain(str(problem))
         return PROBLEM
+    except OSError as problem:
+        if problem.errno not in _NO_FAULT_OF_OURS:
+            raise
+        where = problem.filename or "standard output"
+        complain(f"{where}: {problem.strerror}; nothing more was done")
+        return PROBLEM
     return OK
+
+
+def secrets_in(arguments: Sequence[str], env: Mapping[str, str]) -> set[str]:
+    """Pure: what was given by options and variables whose names say that it is secret."""
+    named = [*env.items(), *pairwise(arguments)]
+    named += [(name, value) for name, _, value in (word.partition("=") for word in arguments)]
+    return {
+        value for name, value in named if _NAMES_A_SECRET.search(name) and len(value) >= _SHORTEST
+    }
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:

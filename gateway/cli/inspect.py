@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.place import Place, place, run
 from gateway.cli.show import as_json, complain, hint, say, table
-from gateway.errors import BadConfig
+from gateway.errors import BadConfig, Failed
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -49,7 +49,7 @@ def check(
     if json:
         as_json({"ok": True, "problems": [], "warnings": warnings, "facts": _facts(settings)})
         return
-    for name, meaning in _explain(settings):
+    for name, meaning in _explain(here, settings):
         say(f"{name:<10} {meaning}")
     for warning in warnings:
         hint(f"advice: {warning}")
@@ -74,11 +74,11 @@ def _facts(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _explain(settings: Settings) -> list[tuple[str, str]]:
+def _explain(here: Place, settings: Settings) -> list[tuple[str, str]]:
     redis = settings.redis
     where = f"private server under {settings.home}/redis, appendfsync {redis.fsync}"
     lines = [
-        ("file", str(settings.file or f"none; {settings.home}/moltgate.yaml would be read")),
+        ("file", str(settings.file or f"none; {here.file} would be read")),
         ("data", str(settings.home)),
         ("http", settings.http_url),
         ("redis", "as configured in redis.url" if redis.url else where),
@@ -175,10 +175,7 @@ def schema(
     from gateway.settings import described
 
     text = codec.dumps(json_schema(described()), indent=2, ensure_ascii=False)
-    if output is None:
-        say(text)
-    else:
-        output.write_text(text + "\n")
+    _print_or_write(text + "\n", output)
 
 
 def docs(
@@ -188,11 +185,17 @@ def docs(
     from config.docs import page
     from gateway.settings import described
 
-    text = page(described())
+    _print_or_write(page(described()), output)
+
+
+def _print_or_write(text: str, output: Path | None) -> None:
     if output is None:
         say(text.rstrip("\n"))
-    else:
+        return
+    try:
         output.write_text(text)
+    except OSError as problem:
+        raise Failed(f"{output} cannot be written: {problem.strerror}") from problem
 
 
 def version(json: Json = False) -> None:

@@ -222,10 +222,14 @@ def token_create(
             help="chat, metrics or admin; several times for several.", show_default="chat"
         ),
     ] = None,
-    days: Annotated[float | None, typer.Option(min=0.01, help="Days it is valid.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0.01, max=36500, help="Days it is valid.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a token for the HTTP API, shown this once. Example: moltgate token create backup"""
+    if not name.strip():
+        raise typer.BadParameter("a token needs a name, to be told from others")
     identity, secret = run(_create(place(context), name, scope or ["chat"], days))
     if json:
         as_json({"id": identity, "token": secret})

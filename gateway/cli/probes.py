@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.cli.place import Place
 from gateway.errors import BadConfig, GatewayError
+from gateway.logs import structlog_too
 from gateway.ports import EngineStatus, Probe, Probes, Services
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.settings import AdapterEntry, Settings
 
 PATIENCE = 20.0
+_HEALTH_PATIENCE = 5.0
 _LOW_DISK = 512 * 2**20
 
 
@@ -44,10 +46,18 @@ async def probe_all(here: Place) -> Sequence[Finding]:
     try:
         settings = here.settings()
     except BadConfig as wrong:
-        return [*found, Finding("configuration", "bad", f"{wrong}")]
-    shown = str(settings.file) if settings.file else "no file, all defaults"
-    found.append(Finding("configuration", "ok", shown))
+        last = here.last_good()
+        goes_on = "\n  what follows is about the last good one" if last else ""
+        found.append(Finding("configuration", "bad", f"{wrong}{goes_on}"))
+        if last is None:
+            return found
+        settings = last
+    else:
+        shown = str(settings.file) if settings.file else "no file, all defaults"
+        found.append(Finding("configuration", "ok", shown))
     found += [Finding("configuration", "advice", str(each)) for each in settings.warnings]
+    found += _proxies(settings)
+    structlog_too()
     async with asyncio.TaskGroup() as group:
         probes = [
             group.create_task(_store(settings)),
@@ -68,6 +78,8 @@ def _disk(home: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     if not os.access(folder, os.W_OK):
         return Finding("data folder", "bad", f"{folder} is not writable; choose another --home")
+    if home.exists() and not home.is_dir():
+        return Finding("data folder", "bad", f"{home} is a file; choose another --home")
     shown = f"{home}, {free / 2**30:.1f} GB free"
     if free < _LOW_DISK:
         return Finding("data folder", "bad", f"{shown}: Redis stops when the disk is full")
@@ -113,22 +125,88 @@ async def _store(settings: Settings) -> Finding:
     return Finding("redis", "ok", used)
 
 
+def _proxies(settings: Settings) -> Sequence[Finding]:
+    """The server speaks plain HTTP, so https in front means a proxy."""
+    http = settings.http
+    if not http.public_url.startswith("https://") or http.trusted_proxies:
+        return ()
+    advice = (
+        "http.public_url is https, so a proxy stands in front, and http.trusted_proxies does not "
+        "name it: all visitors share one limit on wrong log-ins. Add the proxy's address; "
+        "forwarded_by_untrusted_peer in the gateway's log names it"
+    )
+    return [Finding("proxy", "advice", advice)]
+
+
 async def _port(settings: Settings) -> Finding:
     from gateway.queues import owner
 
     host, port = settings.http.host, settings.http.port
     if running := owner.running(settings.home):
-        return Finding("http", "ok", f"moltgate run answers at {running.http or settings.http_url}")
+        at = running.http or settings.http_url
+        who = f"process {running.pid} on {running.host}"
+        return Finding("http", "ok", f"in use by this gateway: moltgate run ({who}) at {at}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
         except OSError as problem:
-            why = "in use by another program" if problem.errno == errno.EADDRINUSE else str(problem)
-            advice = f"port {port} on {host}: {why}; choose another with http.port or --port"
+            if problem.errno == errno.EADDRINUSE:
+                return await _taken_port(settings)
+            advice = f"port {port} on {host}: {problem}; choose another with http.port or --port"
             return Finding("http", "bad", advice)
     return Finding("http", "ok", f"port {port} on {host} is free")
+
+
+async def _taken_port(settings: Settings) -> Finding:
+    """Somebody listens. A gateway without `moltgate run`, as in a container, is known by the
+    accounts it holds."""
+    where = f"port {settings.http.port} on {settings.http.host}"
+    if not await _is_moltgate(settings):
+        advice = f"{where}: in use by another program; choose another with http.port or --port"
+        return Finding("http", "bad", advice)
+    if not settings.redis.url:  # with a private store it would be the folder's owner
+        advice = f"{where}: in use by a Moltgate on another data folder; choose another with"
+        return Finding("http", "bad", f"{advice} http.port or --port")
+    holders = {who for who in await _holders(settings) if who}
+    ours = sorted(who for who in holders if who.endswith(f" on {socket.gethostname()}"))
+    if ours:
+        return Finding("http", "ok", f"{where}: in use by this gateway ({', '.join(ours)})")
+    advice = f"{where}: a Moltgate answers that holds none of these accounts: a standby of this"
+    return Finding("http", "advice", f"{advice} gateway, or another one; then choose another port")
+
+
+async def _is_moltgate(settings: Settings) -> bool:
+    import aiohttp
+
+    from gateway.web.protocol import SERVER
+
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(
+        settings.http.host, settings.http.host
+    )
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{settings.http.port}/healthz"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_HEALTH_PATIENCE)) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
+            return response.status == 200 and response.headers.get("Server") == SERVER
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+async def _holders(settings: Settings) -> Sequence[str]:
+    """Who holds the configured accounts; none when the store does not say."""
+    from gateway.queues.accounts import holder
+    from gateway.storage import open_store
+
+    try:
+        async with asyncio.timeout(PATIENCE), open_store(settings) as opened:
+            return [await holder(opened.store, entry.account) for entry in settings.adapters]
+    except (GatewayError, TimeoutError):
+        return []
 
 
 async def _adapter(entry: AdapterEntry) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import sys
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.place import place
+from gateway.cli.place import Place, place
 from gateway.cli.show import say
-from gateway.errors import BadConfig, Failed
+from gateway.errors import BadConfig, Failed, GatewayError
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+
+INTERNAL = 70
 
 E = TypeVar("E", bound=BaseException)
 
@@ -64,7 +67,7 @@ def gateway(context: typer.Context, port: Port = None) -> None:
     from gateway.process import say_ready
 
     here = place(context)
-    settings = here.settings().with_port(port)
+    settings = _runnable(here).with_port(port)
     quiet = os.environ.pop("MOLTGATE_STARTED_AGAIN", "")
 
     def announce(link: str) -> None:
@@ -88,8 +91,18 @@ def worker(context: typer.Context) -> None:
     from gateway import app
     from gateway.process import say_ready
 
-    settings = place(context).settings()
+    settings = _runnable(place(context))
     _live("worker", settings, lambda: app.run_worker(settings, announce=say_ready))
+
+
+def _runnable(here: Place) -> Settings:
+    """Raises `Failed` when there is no store a role could work on, and nobody to start one."""
+    from gateway.queues import owner
+
+    settings = here.settings()
+    if not settings.redis.url and owner.running(here.home) is None:
+        raise here.nothing_runs("and no redis.url is configured, so a role alone has no store")
+    return settings
 
 
 def _live(role: str, settings: Settings, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -99,6 +112,16 @@ def _live(role: str, settings: Settings, work: Callable[[], Coroutine[Any, Any, 
     configure(
         level=settings.log.level, form=settings.log.format, secrets=settings.secrets, role=role
     )
+    try:
+        _run_until_asked(settings, work)
+    except GatewayError:
+        raise
+    except Exception as problem:
+        logging.getLogger("moltgate").exception("internal_error")  # the log is where roles speak
+        raise typer.Exit(INTERNAL) from problem
+
+
+def _run_until_asked(settings: Settings, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_until_asked(work))

@@ -57,26 +57,41 @@ def init(
     Example: moltgate init --yes --engine-url http://localhost:8000/v1
     """
     here = place(context)
-    file = here.config or here.home / "moltgate.yaml"
+    file = here.file
     if file.exists() and not force:
         raise Failed(f"{file} is there already; look at it with moltgate check, or use --force")
+    _insist_on_writable(file.parent)
     answers = Answers(port=port)
-    if telegram_token:
-        _keep_secret(answers, "telegram", "token", telegram_token)
-    elif not yes:
-        _ask_adapters(answers, probe=probe)
-    if telegram_token and probe:
-        _insist(_try_adapter("telegram", answers, here))
-    answers.engine = engine_url or ("" if yes else _ask_engine())
-    if answers.engine:
-        key = engine_key or ("" if yes else _ask_secret("Its API key (empty for none)"))
-        if key:
-            answers.secrets["engine.key"], answers.engine_key = key, True
-        if probe:
-            _try_engine(answers, insist=yes)
+    try:
+        if telegram_token:
+            _keep_secret(answers, "telegram", "token", telegram_token)
+        elif not yes:
+            _ask_adapters(answers, probe=probe)
+        if telegram_token and probe:
+            _insist(_try_adapter("telegram", answers, here))
+        answers.engine = engine_url or ("" if yes else _ask_engine())
+        if answers.engine:
+            key = engine_key or ("" if yes else _ask_secret("Its API key (empty for none)"))
+            if key:
+                answers.secrets["engine.key"], answers.engine_key = key, True
+            if probe:
+                _try_engine(answers, insist=yes)
+    except typer.Abort:
+        say()
+        raise Failed("nothing was written: a question was not answered; --yes asks none") from None
     write(file, answers)
     say(f"written: {file}")
-    hint("moltgate check explains it, moltgate run starts it")
+    hint(f"{here.command('check')} explains it, {here.command('run')} starts it")
+
+
+def _insist_on_writable(folder: Path) -> None:
+    """Before anything is asked. In a container the folder may be mounted read-only."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise BadConfig(str(there), "is a file, not a folder", "name another with --config")
+    if not os.access(there, os.W_OK):
+        remedy = "write it elsewhere with --config FILE, then put it there"
+        raise BadConfig(str(folder), "cannot be written from here", remedy)
 
 
 def _ask_adapters(answers: Answers, *, probe: bool) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+REDACT = Redactor()
+"""What commands show of errors goes through this; it learns secrets as they are read."""
+
+
 def console(*, error: bool = False) -> Console:
     from rich.console import Console
 
@@ -31,8 +35,26 @@ def complain(text: str) -> None:
     from rich.text import Text
 
     line = Text("moltgate: ", style="bold red")
-    line.append(printable(Redactor()(text), lines=True), style="not bold default")
+    line.append(printable(REDACT(text), lines=True), style="not bold default")
     console(error=True).print(line)
+
+
+def crashed(problem: Exception) -> None:
+    """A fault of ours: in short for people, then all of it for whoever mends it."""
+    import platform
+    import traceback
+    from importlib.metadata import version
+
+    what = "".join(traceback.format_exception_only(problem)).strip()
+    complain(f"this is a fault of Moltgate, not of yours: {what}")
+    hint(
+        "Please report it where you have Moltgate from, with what you did and all lines below.\n"
+        "Secrets have been taken out of them; look through them all the same.\n"
+    )
+    where = f"moltgate {version('moltgate')}, Python {platform.python_version()}"
+    trace = "".join(traceback.format_exception(problem))
+    sys.stderr.write(printable(REDACT(f"{where}, {platform.platform()}\n{trace}"), lines=True))
+    sys.stderr.flush()
 
 
 def hint(text: str) -> None:
@@ -68,4 +90,9 @@ def safe(text: str, *, longest: int = 0) -> str:
 
 def moment(seconds: float) -> str:
     """Seconds since the epoch as people read them."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if seconds else ""
+    if not seconds:
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):  # a token made for thousands of years
+        return "far away"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
 from gateway.cli.place import Place, place, run
 from gateway.cli.show import hint, say
 from gateway.errors import Failed
+
+_CONVERSATION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def register(program: typer.Typer) -> None:
@@ -38,11 +42,27 @@ def chat(
 
     if url and not token:
         raise typer.BadParameter("a gateway elsewhere needs --token (moltgate token create there)")
+    if url and not _is_address(url):
+        raise typer.BadParameter("--url is an address such as http://192.168.1.5:8080, no path")
+    if not token.isascii() or not token.isprintable():
+        raise typer.BadParameter("--token holds characters that no token has; copy it once more")
+    if not _CONVERSATION.fullmatch(conversation):
+        raise typer.BadParameter("--conversation is 1 to 64 letters, digits, - and _")
     try:
         if not run(converse(place(context), message, conversation, url, token)):
             raise typer.Exit(1)
     except KeyboardInterrupt:
         say()
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    whole = parts.scheme in ("http", "https") and parts.hostname and port != 0
+    return bool(whole) and parts.path in ("", "/") and not parts.query + parts.fragment
 
 
 def send(
@@ -62,6 +82,8 @@ def send(
     """
     import sys
 
+    if not chat.strip():
+        raise typer.BadParameter("the id of a chat cannot be empty")
     said = sys.stdin.read() if text == "-" else text
     if not said.strip():
         raise typer.BadParameter("there is nothing to say")

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -21,6 +21,9 @@ from gateway.cli.place import Place
 from gateway.cli.show import hint, say
 from gateway.errors import Failed
 from gateway.logs import printable
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
 
 PATIENCE = 15.0
 """Seconds a gateway may take to start anew."""
@@ -46,16 +49,18 @@ async def converse(here: Place, message: str, conversation: str, url: str, token
 @asynccontextmanager
 async def _access(here: Place, url: str, token: str) -> AsyncIterator[tuple[str, str]]:
     """Address and token; without one, a token of its own that goes with the conversation."""
-    if token:
-        yield url or here.settings().http_url, token
-        return
     from gateway.queues import owner
     from gateway.web import auth
 
+    def here_at(settings: Settings) -> str:
+        running = owner.running(settings.home)  # it may have been started with another --port
+        return (running.http if running else "") or settings.http_url
+
+    if token:
+        yield url or here_at(here.settings_in_use()), token
+        return
     async with here.store() as (settings, store):
-        running = owner.running(settings.home)
-        base = (running.http if running else "") or settings.http_url
-        records = store.records
+        base, records = here_at(settings), store.records
         identity, secret = await auth.create_token(records, "moltgate chat", ("chat",), ttl=86400)
         try:
             yield base, secret
@@ -135,6 +140,8 @@ class _Talk:
                 await asyncio.sleep(0.3)
             except TimeoutError:
                 raise Failed("the gateway has gone silent; see moltgate doctor") from None
+            except (aiohttp.ClientError, json.JSONDecodeError) as problem:
+                raise Failed(f"what answers at {self.base} is no Moltgate: {problem}") from problem
 
     async def _send(self, body: Mapping[str, str]) -> int:
         """Number of the message among the conversation's events."""

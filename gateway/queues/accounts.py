@@ -52,3 +52,10 @@ class Owners:
             OWN, self._store.partitions[0], account.key, self._owner, self._lease, self._who
         )
         return fence, holder.decode()
+
+
+async def holder(store: Store, account: Account) -> str:
+    """Who holds it, as people read it; empty when nobody does. Changes nothing."""
+    first = store.partitions[0]
+    who: bytes | None = await store.call(first, "HGET", f"{first}:hold:{account.key}", "who")
+    return who.decode() if who else ""

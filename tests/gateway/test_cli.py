@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 
-from gateway.cli import hoisted, invoke
+from gateway.cli import hoisted, invoke, secrets_in
 from gateway.cli.setup import Answers, text_of, write
 from gateway.settings import load
 
@@ -65,6 +68,77 @@ def test_help_comes_quickly_because_nothing_heavy_is_imported() -> None:
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
 
     assert found.returncode == 0, found.stderr
+
+
+def _program(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "gateway", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1", **env},
+    )
+
+
+def test_a_fault_of_ours_is_shown_with_its_traceback_and_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text(  # a broken installation
+        "import os\n"
+        f"raise RuntimeError('no redis://bot:hunter2@db:6379 with {TOKEN} ' + os.environ['A_KEY'])"
+    )
+
+    found = _program("check", "--home", str(tmp_path), PYTHONPATH=str(tmp_path), A_KEY="s3cret-one")
+
+    assert found.returncode == 70
+    first, second, *rest = found.stderr.splitlines()
+    assert "a fault of Moltgate" in first
+    assert "report it" in second
+    assert "Traceback (most recent call last):" in rest
+    assert "RuntimeError: no redis://bot:[redacted]@db:6379" in found.stderr
+    for secret in ("hunter2", TOKEN.split(":")[1], "s3cret-one"):
+        assert secret not in found.stderr + found.stdout
+
+
+def test_a_secret_in_the_configuration_is_taken_out_of_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "moltgate.yaml").write_text(
+        'engines: {far: {url: "http://h/v1", api_key: "plain-old-key"}}'
+    )
+    (tmp_path / "aiohttp.py").write_text("raise RuntimeError('the key is plain-old-key')")
+
+    found = _program("doctor", "--home", str(tmp_path), PYTHONPATH=str(tmp_path))
+
+    assert found.returncode == 70
+    assert "the key is [redacted]" in found.stderr
+    assert "plain-old-key" not in found.stderr
+
+
+def test_what_sounds_like_a_secret_is_taken_for_one() -> None:
+    words = [
+        "token",
+        "create",
+        "backup",
+        "--token",
+        "mgt-one",
+        "--engine-key=engine-one",
+        "--id",
+        "x",
+    ]
+
+    found = secrets_in(words, {"TELEGRAM_TOKEN": "bot-one", "HOME": "/home/ada", "A_KEY": "short"})
+
+    assert found == {"mgt-one", "engine-one", "bot-one"}
+
+
+def test_what_the_system_refuses_is_no_fault_of_ours() -> None:
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-P", "-m", "gateway", "version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert found.returncode == 1
+    assert "No space left" in found.stderr
+    assert "Traceback" not in found.stderr
 
 
 # --- check --------------------------------------------------------------------------------------
@@ -121,6 +195,71 @@ def test_check_gives_advice_about_secrets_in_the_file(
     assert TOKEN not in said.err + said.out
 
 
+def test_a_proxy_by_name_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "moltgate.yaml").write_text("http: {trusted_proxies: [my.proxy]}\n")
+
+    assert invoke(["check", "--home", str(tmp_path)]) == 78
+
+    assert "my.proxy is no address or network" in capsys.readouterr().err
+
+
+def test_without_a_gateway_a_wrong_file_stays_an_error_whatever_was_good_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "moltgate.yaml").write_text("http: {prot: 1}\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "moltgate.yaml").write_text("")
+
+    assert invoke(["status", "--home", str(tmp_path)]) == 78
+
+    assert "did you mean port?" in capsys.readouterr().err
+
+
+# --- a folder as the configuration ---------------------------------------------------------------
+
+
+def test_a_folder_stands_for_the_file_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    where = ["--home", str(tmp_path / "home"), "--config", str(folder)]
+
+    assert invoke(["check", *where]) == 0
+    assert f"none; {folder}/moltgate.yaml would be read" in capsys.readouterr().out
+    assert invoke(["init", "--yes", "--port", "9000", *where]) == 0
+    assert f"written: {folder}/moltgate.yaml" in capsys.readouterr().out
+    assert invoke(["init", "--yes", *where]) == 1
+    assert f"{folder}/moltgate.yaml is there already" in capsys.readouterr().err
+    assert invoke(["check", *where]) == 0
+    said = capsys.readouterr().out
+    assert f"{folder}/moltgate.yaml" in said
+    assert ":9000" in said
+
+
+def test_run_says_which_file_is_missing_and_what_to_do(tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.yaml"
+
+    found = _program("run", "--home", str(tmp_path / "home"), "--config", str(missing))
+
+    assert found.returncode == 78
+    assert f"{missing}: there is no such file (moltgate init" in found.stderr
+
+
+def test_init_says_at_once_where_nothing_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert invoke(["init", "--config", str(tmp_path / "file" / "moltgate.yaml")]) == 78
+
+    said = capsys.readouterr()
+    assert "is a file, not a folder (name another with --config)" in said.err
+    assert said.out == ""  # nothing was asked
+
+
 # --- init ---------------------------------------------------------------------------------------
 
 
@@ -171,6 +310,19 @@ def test_the_smallest_answers_make_a_file_without_settings(tmp_path: Path) -> No
     assert load(tmp_path, None, {}).engines == {}
 
 
+def test_init_without_anybody_to_answer_says_what_to_do(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-P", "-m", "gateway", "init", "--home", str(tmp_path / "new")],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+    assert found.returncode == 1
+    assert "--yes asks none" in found.stderr
+    assert not (tmp_path / "new").exists()
+
+
 # --- the rest -----------------------------------------------------------------------------------
 
 
@@ -201,6 +353,79 @@ def test_commands_that_need_a_running_gateway_say_how_to_start_it(
 
 def test_chat_elsewhere_needs_a_token(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["chat", "hello", "--url", "http://127.0.0.1:9"]) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--url", "nonsense", "--token", "some-token"],
+        ["--url", "http://127.0.0.1:9/below", "--token", "some-token"],
+        ["--url", "http://127.0.0.1:99999", "--token", "some-token"],
+        ["--token", "two\nlines"],
+        ["--conversation", "two words"],
+    ],
+)
+def test_what_chat_cannot_use_is_wrong_usage(words: list[str]) -> None:
+    assert invoke(["chat", "hello", *words]) == 2
+
+
+def test_a_file_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["schema", "-o", str(tmp_path)]) == 1
+
+    assert f"{tmp_path} cannot be written: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("role", ["gateway", "worker"])
+def test_a_role_without_a_store_says_so_at_once(
+    role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke([role, "--home", str(tmp_path)]) == 1
+
+    said = capsys.readouterr().err
+    assert "redis.url" in said
+    assert "start it with" in said
+
+
+def _findings(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, str]]:
+    invoke(["doctor", "--json", "--home", str(home)])
+    return {each["name"]: each for each in json.loads(capsys.readouterr().out)}
+
+
+def test_doctor_tells_a_port_that_another_program_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever).start()
+        (tmp_path / "moltgate.yaml").write_text(f"http: {{port: {other.server_port}}}\n")
+        found = _findings(tmp_path, capsys)["http"]
+        other.shutdown()
+
+    assert found["state"] == "bad"
+    assert "in use by another program" in found["detail"]
+
+
+def test_doctor_mentions_a_proxy_that_is_not_trusted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    public = "port: 0, public_url: 'https://chat.example.org'"
+    (tmp_path / "moltgate.yaml").write_text(f"http: {{{public}}}\n")
+    unnamed = _findings(tmp_path, capsys)
+    (tmp_path / "moltgate.yaml").write_text(f"http: {{{public}, trusted_proxies: [127.0.0.1]}}\n")
+    named = _findings(tmp_path, capsys)
+
+    assert unnamed["proxy"]["state"] == "advice"
+    assert "http.trusted_proxies" in unnamed["proxy"]["detail"]
+    assert "proxy" not in named
+
+
+def test_doctor_says_that_a_data_folder_is_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert _findings(tmp_path / "file", capsys)["data folder"]["state"] == "bad"
 
 
 def test_doctor_says_what_to_do_about_a_wrong_file(

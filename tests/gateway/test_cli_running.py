@@ -29,10 +29,11 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
+    (folder / "config").mkdir()  # of the file only the folder is named, as in a container
     port = _free_port()
     with (folder / "said").open("wb") as said:
         running = subprocess.Popen(
-            [*PROGRAM, "run", "--home", str(folder), "--port", str(port)], stdout=said, stderr=said
+            [*PROGRAM, *_where(folder), "run", "--port", str(port)], stdout=said, stderr=said
         )
     until = time.monotonic() + 60
     while "roles_ready" not in (folder / "said").read_text():
@@ -44,14 +45,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert running.wait(15) == 0
 
 
-def _moltgate(home: Path, *words: str, status: int = 0, into: str = "") -> str:
-    found = subprocess.run(
-        [*PROGRAM, "--home", str(home), *words],
-        capture_output=True,
-        text=True,
-        input=into,
-        timeout=60,
+def _where(home: Path) -> list[str]:
+    return ["--home", str(home), "--config", str(home / "config")]
+
+
+def _said(home: Path, *words: str, into: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *_where(home), *words], capture_output=True, text=True, input=into, timeout=120
     )
+
+
+def _moltgate(home: Path, *words: str, status: int = 0, into: str = "") -> str:
+    found = _said(home, *words, into=into)
     assert found.returncode == status, found.stderr + found.stdout
     return found.stdout if status == 0 else found.stderr
 
@@ -110,6 +115,19 @@ def test_tokens_are_made_used_listed_and_revoked(home: Path) -> None:
     assert "no token" in _moltgate(home, "token", "revoke", made["id"], status=1)
 
 
+def test_a_token_is_for_the_gateway_of_this_folder_unless_told_otherwise(home: Path) -> None:
+    made = _json(home, "token", "create", "here")
+
+    assert _moltgate(home, "chat", "hello", "--token", made["token"]).strip()
+
+    _moltgate(home, "token", "revoke", made["id"])
+
+
+def test_a_token_needs_a_name_and_an_end_that_comes(home: Path) -> None:
+    assert "needs a name" in _moltgate(home, "token", "create", " ", status=2)
+    _moltgate(home, "token", "create", "x", "--days", "1e300", status=2)
+
+
 def test_unknown_scopes_are_wrong_usage(home: Path) -> None:
     assert "no scope" in _moltgate(home, "token", "create", "x", "--scope", "all", status=2)
 
@@ -139,6 +157,103 @@ def test_doctor_finds_everything_well(home: Path) -> None:
     assert {"python", "data folder", "configuration", "redis", "http"} <= {
         each["name"] for each in found
     }
+
+
+def test_doctor_knows_the_port_of_its_own_gateway(home: Path) -> None:
+    (found,) = [each for each in _json(home, "doctor") if each["name"] == "http"]
+
+    assert found["state"] == "ok"
+    assert "in use by this gateway" in found["detail"]
+    assert f"process {owner.read_owner(home).pid}" in found["detail"]  # type: ignore[union-attr]
+
+
+def test_doctor_tells_a_moltgate_on_another_folder_from_its_own(home: Path, tmp_path: Path) -> None:
+    port = owner.read_owner(home).http.rpartition(":")[2]  # type: ignore[union-attr]
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "moltgate.yaml").write_text(f"http: {{port: {port}}}\n")
+
+    found = _said(tmp_path, "doctor", "--json")
+
+    assert found.returncode == 1
+    (http,) = [each for each in json.loads(found.stdout) if each["name"] == "http"]
+    assert "in use by a Moltgate on another data folder" in http["detail"]
+
+
+def test_doctor_knows_a_gateway_that_runs_as_a_role_of_its_own(home: Path, tmp_path: Path) -> None:
+    """As in a container: no `moltgate run` owns the folder."""
+    redis = {"url": f"unix://{home}/redis/redis.sock", "namespace": "beside"}
+    settings = {"http": {"port": _free_port()}, "redis": redis}
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "moltgate.yaml").write_text(json.dumps(settings))
+    with (tmp_path / "said").open("wb") as said:
+        role = subprocess.Popen([*PROGRAM, *_where(tmp_path), "gateway"], stdout=said, stderr=said)
+    try:
+        until = time.monotonic() + 60
+        while "Web chat:" not in (tmp_path / "said").read_text():
+            assert role.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < until, (tmp_path / "said").read_text()
+            time.sleep(0.05)
+        (http,) = [each for each in _json(tmp_path, "doctor") if each["name"] == "http"]
+    finally:
+        role.terminate()
+        role.wait(30)
+
+    assert http["state"] == "ok"
+    assert f"in use by this gateway (process {role.pid} on " in http["detail"]
+
+
+@pytest.fixture
+def wrong_file(home: Path) -> Iterator[Path]:
+    file = home / "config" / "moltgate.yaml"
+    file.write_text("http: {prot: 1}\nengine: {}\n")
+    yield file
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--json"],
+        ["dead", "list", "--json"],
+        ["pair", "list", "--json"],
+        ["token", "list", "--json"],
+        ["send", "web", "owner.main", "hello", "--id", "b2"],
+        ["chat", "hello"],
+        ["login"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_wrong_file_is_told_and_the_last_good_one_counts(
+    words: list[str], home: Path, wrong_file: Path
+) -> None:
+    found = _said(home, *words)
+
+    assert found.returncode == 0, found.stderr
+    told = [line for line in found.stderr.splitlines() if line.startswith("moltgate: ")]
+    assert len(told) == 1
+    assert f"{wrong_file}: line 1: http.prot: unknown setting (did you mean port?)" in told[0]
+    assert "and 1 more" in told[0]
+    assert "last good configuration" in told[0]
+    if "--json" in words:
+        json.loads(found.stdout)
+
+
+def test_check_and_a_fresh_run_still_fail_by_a_wrong_file(
+    home: Path, wrong_file: Path, tmp_path: Path
+) -> None:
+    assert "did you mean port?" in _moltgate(home, "check", status=78)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "moltgate.yaml").write_text(wrong_file.read_text())
+    assert "did you mean port?" in _moltgate(tmp_path, "run", status=78)
+
+
+def test_doctor_tells_a_wrong_file_and_looks_at_the_rest(home: Path, wrong_file: Path) -> None:
+    found = _said(home, "doctor", "--json")
+
+    assert found.returncode == 1
+    states = {each["name"]: each["state"] for each in json.loads(found.stdout)}
+    assert states["configuration"] == "bad"
+    assert (states["redis"], states["http"]) == ("ok", "ok")
 
 
 def test_a_second_run_says_who_is_there_already(home: Path) -> None:

@@ -73,6 +73,7 @@ def _fail(why: str) -> None:
         ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
         ("redis://user:hunter2@host:6379/0", "hunter2"),
         ("redis://:hunter2@host:6379/0", "hunter2"),
+        ("redis://:p@hunter2@host:6379/0", "hunter2"),
         ("GET /x?token=abcdef&y=1", "abcdef"),
         ("key sk-abcdefghijklmnopqrstuvwx is wrong", "abcdefghijklmnopqrstuvwx"),
         ("mgt_0123456789ab_abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz"),

@@ -262,7 +262,11 @@ async def test_a_change_is_followed_and_a_wrong_one_changes_nothing(desk: Desk) 
     await friend.asks("are you still there?")
     await friend.asks("/model", "second")
 
+    status = await moltgate.said("status")
+
     assert any("line" in reason and "urll" in reason for reason in reasons)
+    assert status.status == 0, status
+    assert "this goes by the last good configuration" in status.err
     assert len(moltgate.events("role_started")) == starts
     moltgate.configure({**desk.settings, **second})
 
