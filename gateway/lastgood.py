@@ -10,10 +10,11 @@ import asyncio
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,17 @@ class Launch:
         return self.config
 
 
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("", 0))
+        return int(trial.getsockname()[1])
+
+
 class Configuration:
     """The file as last found good: a copy of it, and what the supervisor needs of it."""
 
     def __init__(self, launch: Launch) -> None:
-        self._launch = launch
+        self.launch = launch
         self._key = secrets.token_hex(16)
         self.good = kept(launch.home)
         self._seen: tuple[int, ...] = ()
@@ -117,7 +124,7 @@ class Configuration:
         candidate = self.good.with_suffix(".candidate")
         self._copy(candidate)
         checking = await asyncio.create_subprocess_exec(
-            *self._launch.command("check", "--json"),
+            *self.launch.command("check", "--json"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=self.environment(candidate),
@@ -138,14 +145,19 @@ class Configuration:
         if not found["ok"]:
             raise Invalid(found["problems"])
         candidate.replace(self.good)
-        return Facts.of(found["facts"])
+        facts = Facts.of(found["facts"])
+        if facts.http.endswith(":0"):
+            # Chosen once: a gateway that is started again has to stay where people look for it.
+            self.launch = replace(self.launch, port=_free_port())
+            return await self.check()
+        return facts
 
     def _copy(self, to: Path) -> None:
-        file = self._launch.file
+        file = self.launch.file
         try:
             text = file.read_bytes()
         except OSError as problem:
-            if file == self._launch.config or not isinstance(problem, FileNotFoundError):
+            if file == self.launch.config or not isinstance(problem, FileNotFoundError):
                 raise Invalid([_unreadable(file, problem)]) from problem
             text = b""
         try:
@@ -158,7 +170,7 @@ class Configuration:
 
     def _look(self) -> tuple[int, ...]:
         try:
-            found = self._launch.file.stat()
+            found = self.launch.file.stat()
         except OSError:
             return (0,)
         return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -37,6 +37,7 @@ class Supervisor:
         self._launch = launch
         self._diary = diary
         self._configuration = Configuration(launch)
+        self._held: owner.Held | None = None
         self._redis: Role | None = None
         self._roles: dict[str, Role] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
@@ -83,6 +84,7 @@ class Supervisor:
             role.kill()
 
     async def _start(self, facts: Facts, held: owner.Held) -> None:
+        self._held = held
         held.announce(http=facts.http)
         if facts.private_redis:
             server = EmbeddedRedis(
@@ -144,7 +146,7 @@ class Supervisor:
         self._begun.add(role)
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._launch.command(role),
+                *self._configuration.launch.command(role),
                 stdin=subprocess.DEVNULL,
                 env={**self._configuration.environment(), **ready.environment, **again},
                 pass_fds=(ready.fd,),
@@ -178,6 +180,8 @@ class Supervisor:
             self._shown = str(problem)
             return facts
         self._shown = ""
+        if self._held is not None:
+            self._held.announce(http=new.http)
         changed = new.changed(facts)
         if changed or asked:
             self._diary.info("configuration_changed", sections=", ".join(changed) or "none")
