@@ -20,7 +20,7 @@ from gateway.message import (
     encode,
 )
 from gateway.ports import Session
-from gateway.queues.lanes import part_arguments
+from gateway.queues.lanes import part_arguments, read_session
 from gateway.queues.scripts import script
 from gateway.queues.topology import Store, gathered
 from gateway.queues.wire import Argument, Reply, Script
@@ -201,8 +201,10 @@ class Claims:
         return leases, max((due - now) / 1000, 0.001) if due else 0.0
 
     def _lease(self, partition: str, lane: Sequence[Reply]) -> RedisLease:
-        conversation, fence, attempt, raw, generation, at, overrides, history = lane
-        messages, broken = _decode(raw)
+        conversation, fence, attempt, count = lane[:4]
+        behind = 5 + count
+        history = behind + lane[behind - 1]
+        messages, broken = _decode(lane[4 : behind - 1])
         return RedisLease(
             self,
             partition,
@@ -210,15 +212,8 @@ class Claims:
             fence=fence,
             attempt=attempt,
             messages=messages,
-            history=_history(history),
-            session=Session(
-                generation=int(generation),
-                active_at=int(at) / 1000,
-                overrides={
-                    name[2:].decode(): value.decode()
-                    for name, value in zip(overrides[::2], overrides[1::2], strict=True)
-                },
-            ),
+            history=_history(lane[history:]),
+            session=read_session(lane[behind:history]),
             broken=broken,
         )
 

@@ -49,16 +49,15 @@ class RedisLanes:
     ) -> Literal["stored", "duplicate", "full"]:
         if self.closed:
             raise Busy(self.closed, after=5.0)
+        debounce = int(policy.debounce * 1000)
         stored: int = await self._store.run(
             PUT,
             self._store.partition_of(event.conversation),
             self._dedupe,
             event.id,
             event.conversation,
-            event.tenant,
-            policy.priority,
-            policy.mode,
-            int(policy.debounce * 1000),
+            f"{policy.priority}:{event.tenant}",
+            f"{policy.mode} {debounce}" if debounce else policy.mode,
             policy.depth,
             b"%b\n%b" % (event.id.encode(), encode(event)),
         )
@@ -152,10 +151,11 @@ class RedisLanes:
         turns = await self._store.call(
             partition, "LLEN", f"{partition}:h:{conversation}:{session.generation}"
         )
+        running = lane[0] not in {None, b"r", b"z"}
         return LaneView(
             waiting=waiting,
-            running=lane[0] == b"l",
-            attempt=int(lane[1] or 0),
+            running=running,
+            attempt=int(lane[1] or 0) + running,
             session=session,
             turns=turns,
         )

@@ -5,10 +5,13 @@
 -- P:d:<event>                  string  seen before (dedupe), expires
 -- P:m:<conv>                   list    the lane: "<event>\n<json>", oldest first, head stays until settled
 -- P:c:<conv>                   hash    the lane's state, only while something waits:
---                                        s  r ready | l leased | z delayed      q  mode
---                                        p  priority   t  tenant   b  debounce ms
---                                        f  fence      n  claimed messages      a  deliveries of the head
---                                        x  1: a newer message interrupts       y  why delayed: d debounce, r retry
+--                                        s  r ready | z delayed | fence of the lease
+--                                        w  <prio>:<tenant>, where its ready list is
+--                                        q  mode, and behind a blank the debounce ms if any
+--                                        n  claimed messages, if not 1
+--                                        a  deliveries of the head that have ended, if not 0
+--                                        x  1: a newer message interrupts
+--                                        y  why delayed: d debounce, r retry
 --                                        e  first moment of a debounce, ms
 -- P:r:<prio>:<tenant>          list    ready lanes of a tenant
 -- P:g:<prio>                   list    ring of tenants that have ready lanes
@@ -34,8 +37,13 @@
 -- When the server is full it refuses every command that may need memory, until a script has written
 -- once. Scripts that make room (all but put, say, record, and log_append for what comes in) therefore
 -- begin with a write that needs none.
+--
+-- A command costs less than its way from Lua to Redis and into the AOF. Hence numbers are handed over
+-- as text (Redis prints others with 17 digits), absent fields stand for the usual value, and within
+-- `each` ended leases and ready lanes are written once for all items, at the end.
 
 local P = KEYS[1]
+local ARGV = ARGV
 local call = redis.call
 
 local now
@@ -47,33 +55,64 @@ local function clock()
   return now
 end
 
+-- A number as the text it is stored as.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
 local counts, woken = {}, false
 
 local function count(what, by)
   counts[what] = (counts[what] or 0) + by
 end
 
-local function wake()
-  woken = true
+-- Within `each`: leases that ended, and lists of lanes that became ready, by where they go.
+local ended, ready
+
+local function push_ready(where, ...)
+  if call('RPUSH', P .. ':r:' .. where, ...) == select('#', ...) then
+    local prio, tenant = string.match(where, '^(%d+):(.*)$')
+    call('RPUSH', P .. ':g:' .. prio, tenant)
+  end
 end
 
--- Write down what was counted and woken. Every script that counts, wakes or releases ends with it.
+-- Put a lane at the end of its tenant's ready list, and the tenant into the ring.
+local function make_ready(conv, where)
+  woken = true
+  if not ready then return push_ready(where, conv) end
+  local lanes = ready[where]
+  if not lanes then
+    lanes = { where }
+    ready[where] = lanes
+    ready[#ready + 1] = lanes
+  end
+  lanes[#lanes + 1] = conv
+end
+
+local function end_lease(conv)
+  if ended then ended[#ended + 1] = conv else call('ZREM', P .. ':l', conv) end
+end
+
+-- Write down what was counted, woken, ended and made ready. Every script that counts, wakes or releases ends with it.
 local function finish(reply)
+  if ended and #ended > 0 then call('ZREM', P .. ':l', unpack(ended)) end
+  for _, lanes in ipairs(ready or {}) do push_ready(unpack(lanes)) end
   for what, by in pairs(counts) do
-    if by ~= 0 then call('HINCRBY', P .. ':led', what, by) end
+    if by ~= 0 then call('HINCRBY', P .. ':led', what, text(by)) end
   end
   if woken then call('PUBLISH', P .. ':wake', '') end
   return reply
 end
 
 local function reason(problem)
-  local text = type(problem) == 'table' and problem.err or tostring(problem)
-  return string.match(text, '(%u%u+ .*)') or 'ERR ' .. text
+  local words = type(problem) == 'table' and problem.err or tostring(problem)
+  return string.match(words, '(%u%u+ .*)') or 'ERR ' .. words
 end
 
 -- One reply per item; an item that fails gives its error and leaves the others alone.
 local function each(one)
   local out, i, k, last = {}, 1, 0, #ARGV
+  ended, ready = {}, {}
   while i <= last do
     local ok, reply = pcall(one, i + 1)
     k = k + 1
@@ -88,18 +127,11 @@ local function make_room()
   call('DEL', P .. ':-')
 end
 
--- Put a lane at the end of its tenant's ready list, and the tenant into the ring.
-local function make_ready(conv, prio, tenant)
-  if call('RPUSH', P .. ':r:' .. prio .. ':' .. tenant, conv) == 1 then
-    call('RPUSH', P .. ':g:' .. prio, tenant)
-  end
-  wake()
-end
-
-local function unready(conv, prio, tenant)
-  local list = P .. ':r:' .. prio .. ':' .. tenant
+local function unready(conv, where)
+  local list = P .. ':r:' .. where
   call('LREM', list, 1, conv)
   if call('EXISTS', list) == 0 then
+    local prio, tenant = string.match(where, '^(%d+):(.*)$')
     call('LREM', P .. ':g:' .. prio, 0, tenant)
   end
 end
@@ -110,34 +142,38 @@ end
 
 -- Take the claimed messages out of a lane; `release` removes the list when none are left.
 local function consume(conv, lane, left)
-  if left > 0 then call('LTRIM', P .. ':m:' .. conv, lane.n, -1) end
+  if left > 0 then call('LTRIM', P .. ':m:' .. conv, text(lane.n), '-1') end
   count('waiting', -lane.n)
 end
 
 -- What becomes of a lane when its lease ends: gone, ready again, or delayed until `due` for the
 -- reason `why`. `left`: how many messages wait. `deliveries` of the head, 0 for a new head.
 local function release(conv, lane, left, deliveries, due, why)
-  call('ZREM', P .. ':l', conv)
+  end_lease(conv)
   local key = P .. ':c:' .. conv
   if left == 0 then
     call('DEL', key, P .. ':m:' .. conv)
     return
   end
-  call('HDEL', key, 'f', 'n', 'x', 'y', 'e')
+  call('HDEL', key, 'n', 'x', 'a')
+  if deliveries > 0 then call('HSET', key, 'a', text(deliveries)) end
   if due then
-    call('HSET', key, 'a', deliveries, 's', 'z', 'y', why, 'e', due - lane.b)
-    call('ZADD', P .. ':z', due, conv)
+    call('HSET', key, 's', 'z', 'y', why, 'e', text(due - lane.b))
+    call('ZADD', P .. ':z', text(due), conv)
   else
-    call('HSET', key, 'a', deliveries, 's', 'r')
-    make_ready(conv, lane.p, lane.t)
+    call('HSET', key, 's', 'r')
+    make_ready(conv, lane.w)
   end
 end
 
+-- The state s is l while it is leased, under the fence f.
 local function lane_of(conv)
-  local v = call('HMGET', P .. ':c:' .. conv, 's', 'p', 't', 'f', 'n', 'x', 'b', 'a')
-  if not v[1] then return nil end
-  return { s = v[1], p = v[2], t = v[3], f = v[4], n = tonumber(v[5] or '0'), x = v[6],
-           b = tonumber(v[7] or '0'), a = tonumber(v[8] or '0') }
+  local v = call('HMGET', P .. ':c:' .. conv, 's', 'w', 'q', 'n', 'x', 'a')
+  local s = v[1]
+  if not s then return nil end
+  local fence = s ~= 'r' and s ~= 'z' and s
+  return { s = fence and 'l' or s, f = fence, w = v[2], b = tonumber(string.match(v[3], '%d+$') or '0'),
+           n = tonumber(v[4] or '1'), x = v[5], a = tonumber(v[6] or '0') }
 end
 
 -- Whether the account belongs to the owner with this fence.
@@ -147,7 +183,7 @@ local function owned(account, fence)
   return owners[account] == fence
 end
 
-local SENT_MS = 691200000
+local SENT_MS = '691200000'
 
 -- Append outbox parts: n at ARGV[i], then account, reply, part and element each; a part known
 -- already is left alone. Gives the index behind them. Elements come whole from the caller: Redis
@@ -160,7 +196,7 @@ local function post(conv, i)
     if call('HSETNX', state, part, 'ready') == 1 then
       call('PEXPIRE', state, SENT_MS)
       if call('RPUSH', P .. ':ob:' .. conv, ARGV[k + 3]) == 1 then
-        call('ZADD', P .. ':out:' .. account, clock(), conv)
+        call('ZADD', P .. ':out:' .. account, text(clock()), conv)
       end
       if told ~= account then
         call('PUBLISH', P .. ':out', account .. '\n' .. conv)
@@ -173,7 +209,7 @@ end
 
 -- Whether this part is the oldest of its conversation's outbox.
 local function is_head(conv, reply, part)
-  local head = call('LINDEX', P .. ':ob:' .. conv, 0)
+  local head = call('LINDEX', P .. ':ob:' .. conv, '0')
   local prefix = reply .. '\n' .. part .. '\n'
   return head and string.sub(head, 1, #prefix) == prefix, head
 end

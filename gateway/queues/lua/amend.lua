@@ -33,7 +33,7 @@ if claimed then
   interrupt(conv)
 elseif call('LLEN', list) == 0 then
   call('ZREM', P .. ':z', conv)
-  if lane.s == 'r' then unready(conv, lane.p, lane.t) end
+  if lane.s == 'r' then unready(conv, lane.w) end
   call('DEL', P .. ':c:' .. conv)
 end
 return finish({ 1, '' })

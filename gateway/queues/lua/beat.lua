@@ -1,12 +1,11 @@
 -- Renew leases. ARGV: lease ms, then conv, fence each
 -- Gives the conversations whose lease is not ours any more.
 -- touches P:c P:l
-local due, leased = clock() + tonumber(ARGV[1]), P .. ':l'
+local due, leased = text(clock() + tonumber(ARGV[1])), P .. ':l'
 make_room()
 local lost = {}
 for i = 2, #ARGV, 2 do
-  local v = call('HMGET', P .. ':c:' .. ARGV[i], 's', 'f')
-  if v[1] == 'l' and v[2] == ARGV[i + 1] then
+  if call('HGET', P .. ':c:' .. ARGV[i], 's') == ARGV[i + 1] then
     call('ZADD', leased, due, ARGV[i])
   else
     lost[#lost + 1] = ARGV[i]

@@ -2,6 +2,7 @@
 -- Gives 1 done, 0 the fence is old, 2 interrupted by a newer message: nothing was written, the lane is ready again.
 -- touches P:c P:m P:l P:z P:r P:g P:led P:ob P:out P:sent P:ses P:h, publishes P:wake P:out
 local t = clock()
+local at = text(t)
 return each(function(i)
   local conv = ARGV[i]
   local lane = lane_of(conv)
@@ -20,13 +21,13 @@ return each(function(i)
   local fresh = math.floor(ARGV[i + 6] / ttl * 20) ~= math.floor(t / ttl * 20)  -- not at every turn
   local lines = tonumber(ARGV[from])
   if lines > 0 then
-    local key, keep = P .. ':h:' .. conv .. ':' .. ARGV[i + 3], tonumber(ARGV[i + 4])
+    local key, keep = P .. ':h:' .. conv .. ':' .. ARGV[i + 3], ARGV[i + 4]
     local length = call('RPUSH', key, unpack(ARGV, from + 1, from + lines))
-    if length > keep then call('LTRIM', key, -keep, -1) end
-    if fresh or length == lines then call('PEXPIRE', key, ttl) end
+    if length > tonumber(keep) then call('LTRIM', key, '-' .. keep, '-1') end
+    if fresh or length == lines then call('PEXPIRE', key, ARGV[i + 5]) end
   end
   local session = P .. ':ses:' .. conv
-  call('HSET', session, 'at', t)
-  if fresh then call('PEXPIRE', session, ttl) end
+  call('HSET', session, 'at', at)
+  if fresh then call('PEXPIRE', session, ARGV[i + 5]) end
   return 1
 end)

@@ -5,7 +5,7 @@ local t = clock()
 return each(function(i)
   local due = call('ZSCORE', P .. ':out:' .. ARGV[i], ARGV[i + 1])
   if not due or tonumber(due) > t then return {} end
-  local head = call('LINDEX', P .. ':ob:' .. ARGV[i + 1], 0)
+  local head = call('LINDEX', P .. ':ob:' .. ARGV[i + 1], '0')
   if not head then return {} end
   local reply, part = string.match(head, '^([^\n]*)\n([^\n]*)\n')
   local v = call('HMGET', P .. ':sent:' .. reply, part, 'v')

@@ -8,7 +8,7 @@ return each(function(i)
   local list, states = P .. ':ob:' .. conv, P .. ':sent:' .. reply
   local ours, head = is_head(conv, reply, part)
   if not ours then return -1 end
-  call('LTRIM', list, 1, -1)
+  call('LTRIM', list, '1', '-1')
   call('HSET', states, part, state == 'sent' and 'sent ' .. ARGV[i + 6] or state)
   local function keep(body)
     call('XADD', P .. ':dead', '*', 'kind', state == 'uncertain' and 'uncertain' or 'part', 'conv', conv,
@@ -17,14 +17,14 @@ return each(function(i)
   end
   if state == 'sent' then count('sent', 1) else keep(head) end
   while state == 'quarantined' do
-    local more = call('LINDEX', list, 0)
+    local more = call('LINDEX', list, '0')
     if not more or string.sub(more, 1, #reply + 1) ~= reply .. '\n' then break end
-    call('LTRIM', list, 1, -1)
+    call('LTRIM', list, '1', '-1')
     call('HSET', states, string.match(more, '^[^\n]*\n([^\n]*)\n'), state)
     keep(more)
   end
   if call('EXISTS', list) == 1 then
-    call('ZADD', P .. ':out:' .. account, clock(), conv)
+    call('ZADD', P .. ':out:' .. account, text(clock()), conv)
   else
     call('ZREM', P .. ':out:' .. account, conv)
     return 2

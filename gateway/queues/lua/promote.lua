@@ -8,7 +8,7 @@ for i = 1, #ARGV do
     local lane = lane_of(ARGV[i])
     call('HDEL', key, 'y', 'e')
     call('HSET', key, 's', 'r')
-    make_ready(ARGV[i], lane.p, lane.t)
+    make_ready(ARGV[i], lane.w)
     done = done + 1
   end
 end

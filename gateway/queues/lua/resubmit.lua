@@ -12,8 +12,9 @@ if f.kind == 'message' then
   count('quarantined', -1)
   count('waiting', 1)
   if not lane_of(f.conv) then
-    call('HSET', P .. ':c:' .. f.conv, 's', 'r', 'p', f.priority, 't', f.tenant, 'q', 'each', 'b', 0)
-    make_ready(f.conv, f.priority, f.tenant)
+    local where = f.priority .. ':' .. f.tenant
+    call('HSET', P .. ':c:' .. f.conv, 's', 'r', 'w', where, 'q', 'each')
+    make_ready(f.conv, where)
   end
 else
   local reply, part = string.match(f.body, '^([^\n]*)\n([^\n]*)\n')

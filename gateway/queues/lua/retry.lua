@@ -3,7 +3,7 @@
 -- touches P:c P:m P:l P:z P:r P:g, publishes P:wake
 local lane = lane_of(ARGV[1])
 if not lane or lane.s ~= 'l' or lane.f ~= ARGV[2] then return 0 end
-local deliveries = ARGV[4] == '1' and lane.a or math.max(0, lane.a - 1)
+local deliveries = lane.a + (ARGV[4] == '1' and 1 or 0)
 local after = tonumber(ARGV[3])
 release(ARGV[1], lane, call('LLEN', P .. ':m:' .. ARGV[1]), deliveries, after > 0 and clock() + after, 'r')
 return finish(1)

@@ -5,7 +5,7 @@ local conv = ARGV[1]
 local n = call('LLEN', P .. ':m:' .. conv)
 local lane = lane_of(conv)
 if lane then
-  if lane.s == 'r' then unready(conv, lane.p, lane.t) end
+  if lane.s == 'r' then unready(conv, lane.w) end
   call('ZREM', P .. ':l', conv)
   call('ZREM', P .. ':z', conv)
   call('DEL', P .. ':c:' .. conv, P .. ':m:' .. conv)

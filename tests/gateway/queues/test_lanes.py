@@ -15,6 +15,7 @@ from gateway.queues.lanes import RedisLanes
 from gateway.queues.ledger import read_ledger, recount
 from gateway.queues.topology import Store
 from tests.builders import answer, message
+from tests.gateway.queues.redis_servers import Redis
 
 EACH = LanePolicy(mode="each")
 COLLECT = LanePolicy(mode="collect")
@@ -141,6 +142,57 @@ async def test_the_lane_of_a_dead_worker_is_taken_over_and_its_fence_is_refused(
         await old.commit([answer(old.messages[0])], [])
     await new.commit([answer(new.messages[0])], [])
     await settled(store, accepted=1, answered=1)
+
+
+async def test_a_lane_that_cannot_be_claimed_keeps_nobody_else_from_it(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    people = [f"who{number}" for number in range(12)]
+    for who in people:
+        await lanes.put(message("1", who), EACH)
+    broken = message("1", "who5").conversation
+    partition = store.partition_of(broken)
+    await store.call(partition, "SET", f"{partition}:m:{broken}", "no list")
+
+    leases = await claims.take(100)
+
+    assert {one.messages[0].sender.id for one in leases} == set(people) - {"who5"}
+    assert await store.call(partition, "ZSCORE", f"{partition}:l", broken) is not None
+
+
+async def test_more_lanes_than_one_call_of_lua_can_carry_are_claimed_at_once(
+    own_redis: Redis,
+) -> None:
+    store = Store(own_redis.url, partitions=1, deadline=30.0)
+    lanes, claims, people = RedisLanes(store), Claims(store), range(9000)
+    await asyncio.gather(*(lanes.put(message("1", f"who{one}"), EACH) for one in people))
+
+    leases = await claims.take(9000)
+
+    assert len({lease.conversation for lease in leases}) == 9000
+    assert len({lease.fence for lease in leases}) == 9000
+    await asyncio.gather(*(lease.commit([], []) for lease in leases))
+    await settled(store, accepted=9000, answered=9000, waiting=0)
+    await store.close()
+
+
+async def test_an_attempt_is_counted_by_how_deliveries_end(
+    lanes: RedisLanes, claims: Claims
+) -> None:
+    conversation = message("1").conversation
+    seen = []
+    await lanes.put(message("1"), EACH)
+    for counted in (True, False, True):
+        seen.append((await lanes.view(conversation)).attempt)
+        lease = await take_one(claims)
+        seen.append((await lanes.view(conversation)).attempt)
+        assert lease.attempt == seen[-1]
+        await lease.retry(0.0, counted=counted)
+
+    assert seen == [0, 1, 1, 2, 1, 2]
+    await lanes.put(message("2"), EACH)
+    await (await take_one(claims)).commit([], [])
+    assert (await take_one(claims)).attempt == 1
 
 
 async def test_heartbeats_keep_a_lane(lanes: RedisLanes, store: Store) -> None:
