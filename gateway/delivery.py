@@ -89,6 +89,8 @@ class Delivery:
         self._busy: dict[ConversationId, asyncio.Task[None]] = {}
         self._pacing: set[ConversationId] = set()
         """Of the busy ones: those whose part waits for the platform's rate."""
+        self._left = False
+        """Whether more may be due than was begun."""
         self._again: set[ConversationId] = set()
         self._closing = False
         self._wake = asyncio.Event()
@@ -144,16 +146,17 @@ class Delivery:
             self._busy[conversation].cancel()
 
     async def _look(self) -> float:
-        if len(self._busy) >= MOST_AT_ONCE:
+        if self._full():
             return LOOK_SECONDS
         try:
             heads, wait = await self._outbox.due(self._own.account, BATCH + len(self._busy))
         except GatewayError as problem:
             seldom.warning("outbox_not_read", reason=str(problem))
             return LOOK_SECONDS
-        for head in heads:
-            if head.conversation not in self._busy:
-                self._start(head.conversation, head)
+        fresh = [head for head in heads if head.conversation not in self._busy]
+        self._left = len(fresh) >= BATCH
+        for head in fresh:
+            self._start(head.conversation, head)
         return min(wait, LOOK_SECONDS) if wait else LOOK_SECONDS
 
     async def _nap(self, seconds: float) -> None:
@@ -162,14 +165,23 @@ class Delivery:
                 await self._wake.wait()
 
     def _start(self, conversation: ConversationId, head: Head | None) -> None:
-        if self._closing or len(self._busy) >= MOST_AT_ONCE:
+        if self._closing or self._full():
             return
         task = asyncio.create_task(self._drain(conversation, head))
         self._busy[conversation] = task
         task.add_done_callback(lambda done: self._ended(conversation, done))
 
+    def _full(self) -> bool:
+        if len(self._busy) < MOST_AT_ONCE:
+            return False
+        self._left = True
+        return True
+
     def _ended(self, conversation: ConversationId, task: asyncio.Task[None]) -> None:
         del self._busy[conversation]
+        if self._left and len(self._busy) <= MOST_AT_ONCE // 2:
+            self._left = False
+            self._wake.set()
         problem = None if task.cancelled() else task.exception()
         if isinstance(problem, Superseded | BadConfig):
             if not self._broken.done():
@@ -265,11 +277,21 @@ class Delivery:
         self._pacing.add(head.conversation)
         try:
             if not self._closing:
-                await adapter.pace(outbound)
+                await self._pace(adapter, head, outbound)
         finally:
             self._pacing.discard(head.conversation)
         self._watcher.part_paced(self._clock.monotonic() - began)
         self._check_deadline(outbound)
+
+    async def _pace(self, adapter: Paces, head: Head, outbound: Outbound) -> None:
+        while True:
+            try:
+                return await adapter.pace(outbound)
+            except Busy as full:
+                if not head.sending:
+                    raise
+                # An earlier send may have arrived: put off, it would count as never begun.
+                await asyncio.sleep(full.after or 1.0)
 
     async def _still_due(self, head: Head) -> bool:
         """Whether a part that waited is still to be shown, and here. An edit is not marked, so no

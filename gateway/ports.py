@@ -176,7 +176,11 @@ class Paces(Protocol):
 
     async def pace(self, outbound: Outbound) -> None:
         """Wait until this part may be sent or edited. Before it nothing has been attempted, so
-        being cancelled here is harmless."""
+        being cancelled here is harmless.
+
+        Raises `Busy` (with ``after``) where very many wait for the same chat: those who wait take
+        up room that other chats need.
+        """
 
     async def spare(self, outbound: Outbound) -> bool:
         """Whether a preview may be shown now without making any final part wait; if so, it is

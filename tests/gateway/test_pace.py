@@ -13,6 +13,7 @@ import pytest
 from gateway.clock import SystemClock
 from gateway.delivery import MOST_AT_ONCE, Delivery, DeliveryConfig
 from gateway.drafts import Drafts
+from gateway.errors import Busy
 from gateway.message import Outbound
 from gateway.metrics import Metrics
 from gateway.ports import Receipt
@@ -53,11 +54,29 @@ class PacedAdapter(EditingAdapter):
         return await super().edit(outbound, native_id)
 
 
+class Crowded(PacedAdapter):
+    """Its line was too long once."""
+
+    turned_away = 0
+
+    async def pace(self, outbound: Outbound) -> None:
+        if not self.turned_away:
+            self.turned_away += 1
+            raise Busy("too many wait", after=0.05)
+        await super().pace(outbound)
+
+
 class Gateway:
     """One process's worth of delivery."""
 
-    def __init__(self, store: Store, platform: FakePlatform, own: Ownership) -> None:
-        self.adapter = PacedAdapter(platform)
+    def __init__(
+        self,
+        store: Store,
+        platform: FakePlatform,
+        own: Ownership,
+        adapter: type[PacedAdapter] = PacedAdapter,
+    ) -> None:
+        self.adapter = adapter(platform)
         self.outbox = Outbox(store)
         self.metrics = Metrics()
         self.delivery = Delivery(
@@ -240,6 +259,33 @@ async def test_what_is_due_beyond_a_limit_waits_in_the_outbox(store: Store) -> N
         assert gateway.delivery.busy == MOST_AT_ONCE
         gateway.adapter.open.set()
         await sent(store, len(parts))
+
+
+async def test_who_is_sent_away_from_a_long_line_comes_again(store: Store) -> None:
+    part = answer(message("1"))
+    await RedisLanes(store).tell([part])
+    gateway = Gateway(store, FakePlatform(), await owned(store), Crowded)
+    async with gateway.running():
+        await gateway.waits()
+        assert (await head_of(store, part)).attempts == 0
+        gateway.adapter.open.set()
+        await sent(store, 1)
+
+
+async def test_a_part_whose_send_was_cut_is_not_taken_for_new_at_a_long_line(
+    store: Store,
+) -> None:
+    part = answer(message("1"))
+    await RedisLanes(store).tell([part])
+    own, platform = await owned(store), FakePlatform()
+    assert await Outbox(store).sending(own, await head_of(store, part)) == 1
+    gateway = Gateway(store, platform, own, Crowded)
+    gateway.adapter.open.set()
+    async with gateway.running(), asyncio.timeout(60):
+        while (await read_ledger(store)).uncertain != 1:
+            await asyncio.sleep(0.01)
+
+    assert platform.sends == 0
 
 
 async def test_how_long_parts_waited_is_measured(store: Store) -> None:
