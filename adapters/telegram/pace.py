@@ -11,14 +11,21 @@ import asyncio
 from aiolimiter import AsyncLimiter
 
 from adapters.telegram.config import RateConfig
+from gateway.errors import Busy
 
 CHATS = 4096
 """Chats whose pace is remembered; one that was forgotten begins with a burst."""
 BURST = 0.2
-"""Share of a rate that may go at once. What leaks out during a whole period is the rest, so that
+"""Share of a rate that may go at once, two where the rate is at least four: a preview, and room for
+the final text. What leaks out during a whole period is the rest, so that
 no period sees more than the rate, whenever it is taken to begin."""
 DIRECT_BURST = 3.0
 """Messages in a row that a direct chat takes although its rate is one a second."""
+LINE_SECONDS = 20.0
+"""Length of a chat's line from which on nobody joins it. The gateway has room for so many that
+wait, and one busy group must not take it from all other chats."""
+LONGEST_SECONDS = 60.0
+"""Longest that somebody is sent away for."""
 
 
 class Pace:
@@ -35,7 +42,9 @@ class Pace:
         return len(self._chats)
 
     async def wait(self, chat: str) -> None:
-        """Return when a message may go into the chat."""
+        """Return when a message may go into the chat. Raises `Busy` when its line is long."""
+        if (own := self._of(chat)) is not None and (line := own.line) >= LINE_SECONDS:
+            raise Busy("many wait to write into this chat", after=min(line, LONGEST_SECONDS))
         # The chat's line first: who waits for a slow group holds nobody else up.
         for limit in self._limits(chat):
             await limit.take()
@@ -76,17 +85,24 @@ class Pace:
 class _Limit:
     """A bucket that takes `burst` messages at once and leaks `rate` of them a second."""
 
-    __slots__ = ("_bucket", "_line", "_wanted", "waiting")
+    __slots__ = ("_bucket", "_line", "_rate", "_wanted", "waiting")
 
     def __init__(self, burst: float, rate: float) -> None:
         self._bucket = AsyncLimiter(burst, burst / rate)
         self._line = asyncio.Lock()  # the bucket lets whoever comes just then go first
-        self._wanted = (1.0 + burst) / 2
+        self._wanted = max(2.0, (1.0 + burst) / 2)
+        self._rate = rate
         self.waiting = 0
 
     @property
+    def line(self) -> float:
+        """Seconds until all who wait are through."""
+        return self.waiting / self._rate
+
+    @property
     def spare(self) -> bool:
-        """Whether nobody waits, and half of the burst is left for whoever comes next."""
+        """Whether nobody waits, and half of the burst, one at least, is left for who comes next.
+        A rate that is too low for that has no previews."""
         return not self.waiting and self._bucket.has_capacity(self._wanted)
 
     async def take(self) -> None:
@@ -100,5 +116,5 @@ class _Limit:
 
 def _within(most: float, seconds: float) -> _Limit:
     """At most so many in any such period."""
-    burst = max(1.0, most * BURST)
+    burst = max(1.0, most * BURST, min(2.0, most / 2))
     return _Limit(burst, max(most - burst, most / 2) / seconds)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import pytest
 
+from adapters.telegram.adapter import TelegramAdapter
 from adapters.telegram.capabilities import CAPABILITIES
 from adapters.telegram.config import RateConfig
 from adapters.telegram.pace import CHATS, Pace
 from adapters.telegram.split import split
 from gateway.clock import SystemClock
-from gateway.delivery import Delivery, DeliveryConfig
+from gateway.delivery import MOST_AT_ONCE, Delivery, DeliveryConfig
 from gateway.drafts import Drafts
+from gateway.errors import Busy
 from gateway.message import ReplyId
 from gateway.metrics import Metrics
 from gateway.ports import Paces
@@ -41,19 +46,9 @@ async def at_once(doing: Coroutine[Any, Any, Any]) -> bool:
     return ended
 
 
-async def test_sixty_answers_to_sixty_chats_meet_no_flood_wait(
-    store: Store, telegram: FakeTelegram, build: Build
-) -> None:
-    telegram.world.rates = Rates()
-    chats = range(1, 61)
-    for chat in chats:
-        telegram.say(chat, chat, "hello")
-    parts = [part(f"to {chat}", chat=chat) for chat in chats]
-    parts = [
-        msgspec.structs.replace(one, reply=ReplyId(f"r{n}"), conversation=f"{one.conversation}{n}")
-        for n, one in enumerate(parts)
-    ]
-    adapter, outbox = build(), Outbox(store)
+@asynccontextmanager
+async def delivering(store: Store, adapter: TelegramAdapter) -> AsyncIterator[Delivery]:
+    outbox = Outbox(store)
     own, _ = await Owners(store, lease_seconds=170).acquire(ACCOUNT)
     assert own is not None
     delivery = Delivery(
@@ -66,16 +61,67 @@ async def test_sixty_answers_to_sixty_chats_meet_no_flood_wait(
         Metrics(),
         DeliveryConfig(),
     )
-    await RedisLanes(store).tell(parts)
     running = asyncio.create_task(delivery.run())
-    async with asyncio.timeout(120):
+    try:
+        yield delivery
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_sixty_answers_to_sixty_chats_meet_no_flood_wait(
+    store: Store, telegram: FakeTelegram, build: Build
+) -> None:
+    telegram.world.rates = Rates()
+    chats = range(1, 61)
+    for chat in chats:
+        telegram.say(chat, chat, "hello")
+    parts = [part(f"to {chat}", chat=chat) for chat in chats]
+    parts = [
+        msgspec.structs.replace(one, reply=ReplyId(f"r{n}"), conversation=f"{one.conversation}{n}")
+        for n, one in enumerate(parts)
+    ]
+    await RedisLanes(store).tell(parts)
+    async with delivering(store, build()), asyncio.timeout(120):
         while (await read_ledger(store)).sent < len(parts):
             await asyncio.sleep(0.05)
-    running.cancel()
-    await asyncio.wait([running])
 
     assert [telegram.texts(chat) for chat in chats] == [[f"to {chat}"] for chat in chats]
     assert [call.status for call in telegram.calls("sendMessage")] == [200] * len(parts)
+
+
+async def test_a_group_in_which_very_many_wait_holds_up_no_other_chat(
+    store: Store, telegram: FakeTelegram, build: Build
+) -> None:
+    """Each topic of a group is a conversation, and all of them share its rate."""
+    topics = [part("hi", chat=-100, thread=str(n)) for n in range(MOST_AT_ONCE + 100)]
+    topics = [msgspec.structs.replace(one, reply=ReplyId(f"r{one.place.thread}")) for one in topics]
+    telegram.say(7, 7, "hello")
+    await RedisLanes(store).tell(topics)
+    adapter = build(rate={"group": SLOW})
+    async with delivering(store, adapter) as delivery:
+        for topic in topics:
+            delivery.notice(topic.conversation)
+        other = part("to 7", chat=7)
+        await RedisLanes(store).tell([msgspec.structs.replace(other, reply=ReplyId("other"))])
+        async with asyncio.timeout(60):
+            while telegram.texts(7) != ["to 7"]:
+                await asyncio.sleep(0.05)
+
+
+async def test_who_comes_to_a_long_line_is_told_when_to_come_again() -> None:
+    pace = Pace(RateConfig(overall=0, group=20))
+    line = [asyncio.create_task(pace.wait("-100")) for _ in range(100)]
+    await asyncio.sleep(0)
+    sent_away = [task.exception() for task in line if task.done()]
+    told = [problem for problem in sent_away if isinstance(problem, Busy)]
+
+    assert len(told) > 80
+    assert all(15 <= (problem.after or 0) <= 60 for problem in told)
+    assert await at_once(pace.wait("-200"))
+    for task in line:
+        task.cancel()
+    await asyncio.wait(line)
 
 
 def test_the_gateway_is_told_of_the_pace(build: Build) -> None:
@@ -111,13 +157,25 @@ async def test_previews_leave_room_for_final_texts() -> None:
     assert not await pace.spare("7")
 
 
+@pytest.mark.parametrize("most", [1, 3, 4, 5, 9, 10, 20])
+async def test_a_preview_leaves_room_however_low_the_rate(most: float) -> None:
+    pace = Pace(RateConfig(overall=0, group=most))
+    shown = 0
+    while await pace.spare("-100"):
+        shown += 1
+
+    assert (shown > 0) == (most >= 4)
+    assert await at_once(pace.wait("-100"))
+
+
 async def test_no_preview_is_shown_while_a_final_text_waits() -> None:
-    """Not even in the moment in which there is room for the one that waits."""
-    pace = Pace(RateConfig(overall=5, direct=0))
+    """Not even in the moment in which there is room for both."""
+    pace = Pace(RateConfig(overall=10, direct=0))
     waiting = [asyncio.create_task(pace.wait(str(n))) for n in range(6)]
     await asyncio.sleep(0)
     shown = 0
     while not all(task.done() for task in waiting):
+        time.sleep(0.3)  # the loop stands still: the bucket empties before who waits can see it
         shown += await pace.spare("1000")
         await asyncio.sleep(0)
 
@@ -168,7 +226,8 @@ async def test_only_so_many_chats_are_remembered() -> None:
         await pace.wait(f"-{chat}")
 
     assert len(pace) == CHATS
-    assert not await at_once(pace.wait("-1")), "somebody waits there, so it is not forgotten"
+    with pytest.raises(Busy):
+        await pace.wait("-1")  # somebody waits there, so it is not forgotten
     assert not await at_once(pace.wait(f"-{CHATS}"))
     assert await at_once(pace.wait("-2"))
     waiting.cancel()
