@@ -68,7 +68,7 @@ class TurnConfig(Section):
         description="Shown when a message is quarantined.",
     )
     reply_limit: int = Field(
-        100_000, ge=1000, description="Longest answer in characters; the rest is not asked for."
+        250_000, ge=1000, description="Longest answer in characters; the rest is not asked for."
     )
     cut_text: str = Field(
         "(The answer was too long and ends here.)",
