@@ -44,7 +44,9 @@ class Facts:
     fsync: Any
     memory: int
     workers: int
+    port: int
     http: str
+    """Where people reach it."""
     log: Format
     fingerprints: Mapping[str, str]
     """Per section; two that differ mean that the section was changed."""
@@ -103,6 +105,9 @@ class Configuration:
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
+        """How the roles are called: with a port of its own where any is taken."""
+        self._asked = launch
+        self._free = 0
         self._key = secrets.token_hex(16)
         self.good = kept(launch.home)
         self._seen: tuple[int, ...] = ()
@@ -124,7 +129,7 @@ class Configuration:
         candidate = self.good.with_suffix(".candidate")
         self._copy(candidate)
         checking = await asyncio.create_subprocess_exec(
-            *self.launch.command("check", "--json"),
+            *self._asked.command("check", "--json"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=self.environment(candidate),
@@ -145,12 +150,18 @@ class Configuration:
         if not found["ok"]:
             raise Invalid(found["problems"])
         candidate.replace(self.good)
-        facts = Facts.of(found["facts"])
-        if facts.http.endswith(":0"):
-            # Chosen once: a gateway that is started again has to stay where people look for it.
-            self.launch = replace(self.launch, port=_free_port())
-            return await self.check()
-        return facts
+        return self._placed(Facts.of(found["facts"]))
+
+    def _placed(self, facts: Facts) -> Facts:
+        """With a port where any is taken. It is chosen once: a gateway that is started again has
+        to stay where people look for it."""
+        if facts.port:
+            self.launch = self._asked
+            return facts
+        self._free = self._free or _free_port()
+        self.launch = replace(self._asked, port=self._free)
+        http = f"{facts.http[:-2]}:{self._free}" if facts.http.endswith(":0") else facts.http
+        return replace(facts, port=self._free, http=http)
 
     def _copy(self, to: Path) -> None:
         file = self.launch.file

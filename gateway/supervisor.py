@@ -180,7 +180,7 @@ class Supervisor:
             self._shown = str(problem)
             return facts
         self._shown = ""
-        if self._held is not None:
+        if self._held is not None and new.http != facts.http:
             self._held.announce(http=new.http)
         changed = new.changed(facts)
         if changed or asked:

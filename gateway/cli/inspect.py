@@ -68,6 +68,7 @@ def _facts(settings: Settings) -> dict[str, Any]:
         "fsync": settings.redis.fsync,
         "memory": settings.redis.memory,
         "workers": settings.run.workers,
+        "port": settings.http.port,
         "http": settings.http_url,
         "log": settings.log.format,
         "fingerprints": settings.fingerprints,

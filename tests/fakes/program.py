@@ -30,12 +30,14 @@ def main() -> int:
     given = parser.parse_args()
     text = Path(os.environ["MOLTGATE_LAST_GOOD"]).read_text() or "{}"
     if given.role == "check":
-        print(json.dumps(_check(text)))
+        print(json.dumps(_check(text, given.port)))
         return 0
-    return _live(given.home, given.role, json.loads(text).get(given.role, {}))
+    found = json.loads(text)
+    port = given.port or found.get("port", 9)
+    return _live(given.home, given.role, port, found.get(given.role, {}))
 
 
-def _check(text: str) -> dict[str, Any]:
+def _check(text: str, port: int | None) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError:
@@ -44,19 +46,21 @@ def _check(text: str) -> dict[str, Any]:
         name: hashlib.sha256(json.dumps(value).encode()).hexdigest()
         for name, value in found.items()
     }
+    port = found.get("port", 9) if port is None else port
     facts = {
         "private_redis": found.get("private_redis", False),
         "fsync": "always",
         "memory": 64 * 2**20,
         "workers": found.get("workers", 1),
-        "http": "http://127.0.0.1:9",
+        "port": port,
+        "http": found.get("public_url", f"http://127.0.0.1:{port}"),
         "log": "json",
         "fingerprints": prints,
     }
     return {"ok": True, "problems": [], "facts": facts}
 
 
-def _live(home: Path, role: str, behaviour: dict[str, Any]) -> int:
+def _live(home: Path, role: str, port: int, behaviour: dict[str, Any]) -> int:
     def note(what: str) -> None:
         with (home / "events").open("a") as events:
             events.write(f"{role} {what} {os.getpid()}\n")
@@ -68,6 +72,8 @@ def _live(home: Path, role: str, behaviour: dict[str, Any]) -> int:
             sys.exit(0)
 
     signal.signal(signal.SIGTERM, asked)
+    if role == "gateway":
+        note(f"at:{port}")
     note("began")
     say_ready()
     if "exit" in behaviour:

@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         time.sleep(0.05)
     yield folder
     running.terminate()
-    assert running.wait(15) == 0
+    assert running.wait(60) == 0
 
 
 def _where(home: Path) -> list[str]:

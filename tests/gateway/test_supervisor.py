@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.queues import owner
 from gateway.roles import Restarts
 from tests.fakes import program
 
@@ -172,6 +173,30 @@ async def test_a_changed_file_is_rolled_out_workers_first(run: Run) -> None:
     ]
     assert run.told("configuration_changed")[0]["sections"] == "title"
     assert run.told("role_ended") == []
+
+
+async def test_any_port_is_chosen_once_and_a_port_in_the_file_is_followed(run: Run) -> None:
+    def ports() -> list[str]:
+        return [what for _, what, _ in run.events() if what.startswith("at:")]
+
+    def address() -> str:
+        found = owner.read_owner(run.home)
+        return found.http if found else ""
+
+    run.configure(port=0)
+    run.start()
+    await run.until(lambda: run.pids("gateway"))
+    chosen = ports()[0].removeprefix("at:")
+    assert chosen != "0"
+    assert address() == f"http://127.0.0.1:{chosen}"
+
+    run.configure(port=0, public_url="https://chat.example.org:0")
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    run.configure(port=9)
+    await run.until(lambda: len(run.pids("gateway")) == 3)
+
+    assert ports() == [f"at:{chosen}", f"at:{chosen}", "at:9"]
+    assert address() == "http://127.0.0.1:9"
 
 
 async def test_the_number_of_workers_follows_the_file(run: Run) -> None:
