@@ -74,7 +74,8 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def secrets_in(arguments: Sequence[str], env: Mapping[str, str]) -> set[str]:
     """Pure: what was given by options and variables whose names say that it is secret."""
-    named = [*env.items(), *pairwise(arguments)]
+    # A variable may be called PASSWORD and no more; the word "token" alone is a command.
+    named = [*((f"_{name}", value) for name, value in env.items()), *pairwise(arguments)]
     named += [(name, value) for name, _, value in (word.partition("=") for word in arguments)]
     return {
         value for name, value in named if _NAMES_A_SECRET.search(name) and len(value) >= _SHORTEST

@@ -122,9 +122,9 @@ def test_what_sounds_like_a_secret_is_taken_for_one() -> None:
         "x",
     ]
 
-    found = secrets_in(words, {"TELEGRAM_TOKEN": "bot-one", "HOME": "/home/ada", "A_KEY": "short"})
+    env = {"TELEGRAM_TOKEN": "bot-one", "PASSWORD": "pass-one", "HOME": "/home/a", "A_KEY": "short"}
 
-    assert found == {"mgt-one", "engine-one", "bot-one"}
+    assert secrets_in(words, env) == {"mgt-one", "engine-one", "bot-one", "pass-one"}
 
 
 def test_what_the_system_refuses_is_no_fault_of_ours() -> None:

@@ -10,7 +10,7 @@ from gateway.seldom import Seldom
 
 def test_the_first_is_written_and_the_rest_counted() -> None:
     with capture_logs() as lines:
-        seldom = Seldom(structlog.get_logger())
+        seldom = Seldom(structlog.get_logger(), clock=lambda: 100.0)
         for number in range(5):
             seldom.warning("store_away", part=number)
             seldom.warning("other")
