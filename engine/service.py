@@ -107,6 +107,10 @@ class EngineService:
                         if not shown and type(event) is Text:
                             shown = True
                         yield event
+            except GeneratorExit:
+                if shown:  # whoever asked has enough; it did work
+                    self._works(member)
+                raise
             except GatewayError as problem:
                 if not self._goes_on_after(member, problem, alone=len(members) == 1):
                     raise

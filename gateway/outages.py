@@ -42,7 +42,8 @@ class Waiting:
     """Conversations given back because no engine was there, the longest waiting first.
 
     Each answer calls two of them: after an outage nobody waits for the end of a pause, and an
-    engine that has just come back is not asked by all at once.
+    engine that has just come back is not asked by all at once. Whoever was called in vain goes on
+    by its own pauses: its trouble may be another than the outage.
     """
 
     CALLED = 2
@@ -50,17 +51,23 @@ class Waiting:
 
     def __init__(self) -> None:
         self._waiting: dict[ConversationId, None] = {}
+        self._called: dict[ConversationId, None] = {}
 
     def add(self, conversation: ConversationId) -> None:
-        if len(self._waiting) < self.REMEMBERED:
+        if conversation not in self._called and len(self._waiting) < self.REMEMBERED:
             self._waiting[conversation] = None
 
     def forget(self, conversation: ConversationId) -> None:
+        """It was settled."""
         self._waiting.pop(conversation, None)
+        self._called.pop(conversation, None)
 
     def called(self) -> Sequence[ConversationId]:
-        """Those whose turn it is now; they are not called again until they fail again."""
+        """Those whose turn it is now, each once until it is settled."""
         names = [name for name, _ in zip(self._waiting, range(self.CALLED), strict=False)]
         for name in names:
             del self._waiting[name]
+            self._called[name] = None
+        while len(self._called) > self.REMEMBERED:
+            del self._called[next(iter(self._called))]
         return names

@@ -298,6 +298,7 @@ class Turns:
         text = self._config.failure_text
         try:
             await lease.bury(reason, self._parts(lease, text, "notice"))
+            self._waiting.forget(lease.conversation)
         except Superseded:
             return "superseded"
         except Retryable as problem:

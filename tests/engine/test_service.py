@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from engine.registry import build
 from engine.service import EngineService
 from engine.translation import UNKNOWN_MODEL
 from gateway.errors import BadConfig, Busy, Failed, Refused, Unavailable
-from gateway.ports import Finished, ListsEngines, Restarted
+from gateway.ports import Finished, ListsEngines, Restarted, Text
 from tests.engine.scenes import HeldClock, asks, events_of, text_of, until
 from tests.fakes.engine import FakeEngine
 
@@ -172,6 +173,24 @@ async def test_a_failing_engine_is_left_alone_after_three_failures_and_returns_b
     assert pair[0].requests[-1].body["max_tokens"] == 1
     assert _answered_by(await events_of(service, asks())) == "one"
     assert [entry["event"] for entry in logs] == ["engine_stopped_working", "engine_returned"]
+
+
+async def test_an_answer_that_nobody_wants_the_end_of_shows_that_its_engine_works(
+    service_of: MakeService, pair: tuple[FakeEngine, FakeEngine]
+) -> None:
+    service = service_of()
+
+    pair[0].fault(status=500, times=2)
+    for _ in range(2):
+        assert _answered_by(await events_of(service, asks())) == "two"
+    async with aclosing(service.generate(asks("one two three"))) as events:
+        async for event in events:
+            if isinstance(event, Text):
+                break
+    pair[0].fault(status=500, times=1)
+    assert _answered_by(await events_of(service, asks())) == "two"
+
+    assert _answered_by(await events_of(service, asks())) == "one"
 
 
 async def test_an_engine_that_fails_its_probe_is_asked_half_as_often_each_time(

@@ -1,6 +1,6 @@
 -- Append to a conversation's log, once per key. ARGV: conv, key, body, entries kept, keep ms, 1 to write though the store is full
 -- Gives the sequence number.
--- touches P:log:<conv> (stream, ids <seq>-0), P:logk:<conv> (hash: key -> seq, '' -> last seq), P:logs (zset: conv by last use)
+-- touches P:log:<conv> (stream, ids <seq>-0), P:logk:<conv> (hash: k<key> -> seq, # -> last seq), P:logs (zset: conv by last use)
 local keys, stream = P .. ':logk:' .. ARGV[1], P .. ':log:' .. ARGV[1]
 local known = call('HGET', keys, 'k' .. ARGV[2])
 if known then return tonumber(known) end
