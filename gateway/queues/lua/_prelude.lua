@@ -66,12 +66,17 @@ local function count(what, by)
   counts[what] = (counts[what] or 0) + by
 end
 
+-- Priority and tenant of <prio>:<tenant>.
+local function split_where(where)
+  return string.match(where, '^(%d+):(.*)$')
+end
+
 -- Within `each`: leases that ended, and lists of lanes that became ready, by where they go.
 local ended, ready
 
 local function push_ready(where, ...)
   if call('RPUSH', P .. ':r:' .. where, ...) == select('#', ...) then
-    local prio, tenant = string.match(where, '^(%d+):(.*)$')
+    local prio, tenant = split_where(where)
     call('RPUSH', P .. ':g:' .. prio, tenant)
   end
 end
@@ -131,7 +136,7 @@ local function unready(conv, where)
   local list = P .. ':r:' .. where
   call('LREM', list, 1, conv)
   if call('EXISTS', list) == 0 then
-    local prio, tenant = string.match(where, '^(%d+):(.*)$')
+    local prio, tenant = split_where(where)
     call('LREM', P .. ':g:' .. prio, 0, tenant)
   end
 end

@@ -9,7 +9,7 @@ local messages = call('LRANGE', list, 0, lane.n - 1)
 local left = call('LLEN', list) - lane.n
 consume(conv, lane, left)
 release(conv, lane, left, 0)
-local prio, tenant = string.match(lane.w, '^(%d+):(.*)$')
+local prio, tenant = split_where(lane.w)
 for _, message in ipairs(messages) do
   call('XADD', P .. ':dead', '*', 'kind', 'message', 'conv', conv, 'account', ARGV[4], 'reason', ARGV[3],
     'tenant', tenant, 'priority', prio, 'body', message)
