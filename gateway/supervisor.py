@@ -37,7 +37,6 @@ class Supervisor:
         self._launch = launch
         self._diary = diary
         self._configuration = Configuration(launch)
-        self._held: owner.Held | None = None
         self._redis: Role | None = None
         self._roles: dict[str, Role] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
@@ -63,7 +62,7 @@ class Supervisor:
 
     async def _attend(self, facts: Facts, held: owner.Held, stop: asyncio.Event) -> None:
         await self._start(facts, held)
-        watching = asyncio.create_task(self._watch(facts))
+        watching = asyncio.create_task(self._watch(facts, held))
         stopping = asyncio.create_task(stop.wait())
         try:
             waiting: set[asyncio.Future[Any]] = {watching, stopping, self._failed}
@@ -84,7 +83,6 @@ class Supervisor:
             role.kill()
 
     async def _start(self, facts: Facts, held: owner.Held) -> None:
-        self._held = held
         held.announce(http=facts.http)
         if facts.private_redis:
             server = EmbeddedRedis(
@@ -160,7 +158,7 @@ class Supervisor:
 
     # --- changes of the configuration -------------------------------------------------------
 
-    async def _watch(self, facts: Facts) -> None:
+    async def _watch(self, facts: Facts, held: owner.Held) -> None:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH):
@@ -168,9 +166,9 @@ class Supervisor:
             asked = self._reload.is_set()
             self._reload.clear()
             if asked or self._configuration.touched():
-                facts = await self._changed(facts, asked=asked)
+                facts = await self._changed(facts, held, asked=asked)
 
-    async def _changed(self, facts: Facts, *, asked: bool) -> Facts:
+    async def _changed(self, facts: Facts, held: owner.Held, *, asked: bool) -> Facts:
         try:
             new = await self._configuration.check()
         except (Invalid, BadConfig) as problem:
@@ -180,8 +178,8 @@ class Supervisor:
             self._shown = str(problem)
             return facts
         self._shown = ""
-        if self._held is not None and new.http != facts.http:
-            self._held.announce(http=new.http)
+        if new.http != facts.http:
+            held.announce(http=new.http)
         changed = new.changed(facts)
         if changed or asked:
             self._diary.info("configuration_changed", sections=", ".join(changed) or "none")

@@ -216,8 +216,9 @@ class Turns:
                     if not pieces:
                         progress.first_token = time.monotonic() - asked
                         await failpoint(STREAMING, prompt.conversation or "")
-                    pieces.append(event.text[:left])
-                    show.add(event.text[:left])
+                    text = event.text[:left]
+                    pieces.append(text)
+                    show.add(text)
                     left -= len(event.text)
                     if left < 0:  # it may never end
                         pieces.append(f"\n\n{self._config.cut_text}")
