@@ -8,7 +8,6 @@ import os
 import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+from tests.fakes.ports import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -121,13 +122,6 @@ class Deployment:
     def up(self) -> None:
         self.compose("up", "-d", "--no-build")
         eventually(self.api.alive, "the gateway to be ready")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from gateway.queues.ledger import Depths, Ledger
 from gateway.settings import load
 from gateway.storage import OpenStore, open_store
 from gateway.web import auth
+from tests.fakes.ports import free_port
 from tests.faults import programs
 from tests.faults.chats import Chat, WebChat
 from tests.faults.checker import History, Listed, Verdict, judge
@@ -41,7 +42,7 @@ class System:
         self.folder = folder
         self.programs: dict[str, Program] = {}
         self.ports: dict[str, int] = {}
-        self.engine_port = programs.free_port()
+        self.engine_port = free_port()
         self.telegram_port = 0
         self._own_redis = True
         self.web: WebChat
@@ -101,7 +102,7 @@ class System:
                 system.session = await stack.enter_async_context(aiohttp.ClientSession())
                 await system.add(programs.fake("engine", folder, system.engine_port))
                 system.configure()
-                port = programs.free_port()
+                port = free_port()
                 system.ports["run"] = port
                 await system.add(programs.role("run", folder, "--port", str(port)))
                 await system.up()
@@ -122,7 +123,7 @@ class System:
     async def launch(self, name: str, *arguments: str) -> Program:
         """Start ``gateway-1`` or ``worker-2``; it is kept running."""
         if name.startswith("gateway"):
-            port = programs.free_port()
+            port = free_port()
             self.ports[name] = port
             self.web.urls.append(f"http://127.0.0.1:{port}")
             arguments = ("--port", str(port), *arguments)
@@ -264,7 +265,7 @@ class System:
             programs.fake("engine", self.folder, self.engine_port, *engine),
         )
         if telegram:
-            self.telegram_port = programs.free_port()
+            self.telegram_port = free_port()
             await self.add(programs.fake("telegram", self.folder, self.telegram_port))
             self.telegram = TelegramChat(self.telegram_port, self.session)
             await until(self.telegram.there, 60.0)

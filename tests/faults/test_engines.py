@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.faults import programs
 from tests.faults.chats import answered
 from tests.faults.conftest import Report
@@ -31,7 +32,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 async def test_what_a_broken_model_leaves_is_answered_by_the_next_and_it_is_left_alone(
     report: Report,
 ) -> None:
-    port = programs.free_port()
+    port = free_port()
     async with System.started(workers=0) as system:
         await system.add(programs.fake("engine-2", system.folder, port))
         first = f"http://127.0.0.1:{system.engine_port}/v1"

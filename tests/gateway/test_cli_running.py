@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,9 @@ from typing import Any
 import pytest
 
 from gateway.queues import owner
+from tests.fakes.ports import free_port
 
 PROGRAM = [sys.executable, "-P", "-m", "gateway"]
-
-
-def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +175,7 @@ def test_doctor_tells_a_moltgate_on_another_folder_from_its_own(home: Path, tmp_
 def test_doctor_knows_a_gateway_that_runs_as_a_role_of_its_own(home: Path, tmp_path: Path) -> None:
     """As in a container: no `moltgate run` owns the folder."""
     redis = {"url": f"unix://{home}/redis/redis.sock", "namespace": "beside"}
-    settings = {"http": {"port": _free_port()}, "redis": redis}
+    settings = {"http": {"port": free_port()}, "redis": redis}
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "moltgate.yaml").write_text(json.dumps(settings))
     with (tmp_path / "said").open("wb") as said:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import yaml
 
 from gateway.process import dies_with_parent
 from tests.fakes.engine import EngineProcess
+from tests.fakes.ports import free_port
 from tests.fakes.telegram import TOKEN, RemoteTelegram
 
 PROGRAM = (sys.executable, "-P", "-m", "gateway")
@@ -42,13 +42,6 @@ async def until(
     except TimeoutError:
         raise AssertionError(f"not within {seconds:.0f} s: {what or asked}") from None
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True)

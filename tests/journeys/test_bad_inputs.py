@@ -18,8 +18,9 @@ import aiohttp
 import pytest_asyncio
 
 from tests.fakes.engine import FakeEngine
+from tests.fakes.ports import free_port
 from tests.fakes.telegram import TOKEN, FakeTelegram
-from tests.journeys.stage import Moltgate, free_port, until
+from tests.journeys.stage import Moltgate, until
 
 MARKS = "a" + "\u0301\u0323" * 32_000
 TEXTS: Mapping[str, str] = {

@@ -16,7 +16,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.faults.programs import Program, free_port, role
+from tests.fakes.ports import free_port
+from tests.faults.programs import Program, role
 from tests.gateway.queues.test_cluster import Cluster
 from tests.journeys.stage import PROGRAM, until
 

@@ -19,8 +19,9 @@ from urllib.parse import quote
 import aiohttp
 
 from tests.fakes.engine import FakeEngine
+from tests.fakes.ports import free_port
 from tests.fakes.telegram import FakeTelegram
-from tests.journeys.stage import Moltgate, Said, free_port, script, until
+from tests.journeys.stage import Moltgate, Said, script, until
 
 CANARIES = {
     "token": "7654321:CANARY-bot-token_0123456789abcdefgh",

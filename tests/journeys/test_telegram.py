@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.fakes.ports import free_port
 from tests.fakes.telegram import RemoteTelegram
-from tests.journeys.stage import Model, Moltgate, Person, free_port, script, until
+from tests.journeys.stage import Model, Moltgate, Person, script, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
