@@ -25,6 +25,30 @@ Split = Callable[[Outbound], Sequence[Outbound]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One question of ``moltgate init``."""
+
+    setting: str
+    """Where the answer goes in the adapter's settings, e.g. ``imap.host``. A secret setting is
+    asked for without echo and kept in a file of its own."""
+    question: str
+    env: str = ""
+    """The environment variable that answers it, e.g. ``DISCORD_TOKEN``."""
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How an account of the platform comes to be: shown and asked by ``moltgate init``."""
+
+    steps: Sequence[str] = ()
+    """What to click where on the platform, one line each; ``{webhook}`` stands for the address of
+    the account's webhook."""
+    asks: Sequence[Ask] = ()
+    """Without any, the settings that the schema requires are asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterSpec:
     """Introduces an adapter without importing its SDK."""
 
@@ -42,6 +66,7 @@ class AdapterSpec:
     id_rules: Mapping[str, Any] = field(default_factory=dict)
     """What native ids look like (``id_pattern``, ``chat_pattern``, ``id_hint``), so that a name
     in an allow-list is refused when the file is read."""
+    setup: Setup = Setup()
 
     def build(self, account: Account, config: Section, services: Services) -> Adapter:
         """Imports the SDK. `BadConfig` with the install line when it is missing."""

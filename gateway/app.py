@@ -14,6 +14,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -50,6 +51,7 @@ from gateway.queues.channels import listen, publish
 from gateway.queues.claims import Claims
 from gateway.queues.guard import check
 from gateway.queues.outbox import Outbox, Ownership
+from gateway.queues.records import AccountKeep
 from gateway.queues.topology import Store
 from gateway.sessions.commands import MENU, Commands
 from gateway.sessions.config import SessionConfig, lane_policy
@@ -143,18 +145,22 @@ async def _runners(
     settings: Settings, opened: OpenStore, metrics: Metrics, stack: contextlib.AsyncExitStack
 ) -> Sequence[AccountRunner]:
     clock = SystemClock()
-    services = Services(
-        blobs=FolderBlobs(settings.blobs),
-        log=opened.log,
-        clock=clock,
-        public_url=settings.http.public_url,
-        commands=MENU,
-    )
+    blobs = FolderBlobs(settings.blobs)
     inbox = _Gate(_intake(settings, opened, clock), metrics)
     owners = Owners(opened.store)
     outbox = Outbox(opened.store)
     runners = []
     for entry in settings.adapters:
+        services = Services(
+            blobs=blobs,
+            log=opened.log,
+            clock=clock,
+            public_url=settings.http.public_url,
+            commands=MENU,
+            keep=AccountKeep(opened.records, entry.account),
+            folder=settings.folder_of(entry.account),
+            count=partial(metrics.happened, entry.account.key),
+        )
         adapter = entry.spec.build(entry.account, entry.config, services)
         stack.push_async_callback(adapter.close)
         deliveries = _deliveries(settings, entry, adapter, outbox, clock, metrics)

@@ -258,18 +258,32 @@ class Delivery:
             await self._wait_for_pace(self._adapter, head, outbound)
             if not await self._still_due(head):
                 return None
-        if visible and visible != "?" and isinstance(self._adapter, EditsMessages):
+        native_id = visible.native_id
+        if visible.cut and isinstance(self._adapter, EditsMessages):
+            native_id = await self._cut_preview(outbound)
+        if native_id and isinstance(self._adapter, EditsMessages):
             await failpoint(SENDING, head.conversation)
             try:
-                return await self._adapter.edit(outbound, visible)
+                return await self._adapter.edit(outbound, native_id)
             except Failed as gone:
                 log.info("visible_message_gone", reason=str(gone))
         if self._capabilities.idempotent_send:
             await failpoint(SENDING, head.conversation)
             return await self._adapter.send(outbound)
-        if head.sending or visible == "?":
+        if head.sending or visible.complete:
             return await self._reconciled(head, outbound)
         return await self._first_send(head, outbound)
+
+    async def _cut_preview(self, outbound: Outbound) -> str:
+        """The message of a preview whose first send was cut, where the platform can tell. It has
+        the key of the final text, which would be taken for its repetition and not be shown."""
+        if isinstance(self._adapter, ReadsBack):
+            found = await self._adapter.find(outbound)
+        elif self._capabilities.idempotent_send:
+            found = await self._adapter.send(outbound)
+        else:
+            return ""
+        return found.native_id if found else ""
 
     async def _wait_for_pace(self, adapter: Paces, head: Head, outbound: Outbound) -> None:
         """Until the platform's rate has room. A part that is cut here stays ready."""

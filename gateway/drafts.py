@@ -49,6 +49,18 @@ _HELD = "!"
 """Between the noted native id and the moment until which the platform wants nothing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visible:
+    """What a preview left on the platform."""
+
+    native_id: str = ""
+    """The message that shows it; empty when there is none, or nobody knows it."""
+    cut: bool = False
+    """Its first send was cut: it may stand there."""
+    complete: bool = False
+    """It was cut, and said all that the final part says."""
+
+
 @dataclass(slots=True, eq=False)
 class _Draft:
     live: Live
@@ -101,11 +113,10 @@ class Drafts:
             draft.wanted = live.text
             draft.changed.set()
 
-    async def finish(self, head: Head, outbound: Outbound) -> str:
-        """Stop the preview this part replaces; native id of the message that shows it, if any.
+    async def finish(self, head: Head, outbound: Outbound) -> Visible:
+        """Stop the preview this part replaces; what of it is to be seen.
 
-        ``?`` when a preview that said all of it was cut: it may stand there already. Raises
-        `Busy` for as long as the preview was told to wait.
+        Raises `Busy` for as long as the preview was told to wait.
         """
         reply = ReplyId(outbound.headers.get("replaces", outbound.reply))
         draft = self._drafts.get(outbound.conversation)
@@ -115,7 +126,7 @@ class Drafts:
                 with contextlib.suppress(asyncio.CancelledError):
                     await draft.task
         if outbound.part != 0:
-            return ""
+            return Visible()
         if reply != outbound.reply or draft is not None:
             noted = await self._outbox.visible(outbound.conversation, reply)
         else:
@@ -125,8 +136,8 @@ class Drafts:
             known, until = draft.native_id or known, max(until, draft.held_until)
         _check_patience(until)
         if known.startswith(_CUT):
-            return _CUT if known == _cut_note(outbound) else ""
-        return known
+            return Visible(cut=True, complete=known == _cut_note(outbound))
+        return Visible(native_id=known)
 
     async def close(self) -> None:
         for draft in list(self._drafts.values()):

@@ -43,6 +43,10 @@ class Metrics:
             "moltgate_parts", "Outbox parts by what became of them.",
             ("account", "outcome"), registry=self.registry,
         )  # fmt: skip
+        self._happened = Counter(
+            "moltgate_adapter_events", "What happened on an account's connection, by kind.",
+            ("account", "event"), registry=self.registry,
+        )  # fmt: skip
         self._account = Gauge(
             "moltgate_account_up", "Whether this process holds the account and is connected.",
             ("account",), registry=self.registry,
@@ -64,6 +68,9 @@ class Metrics:
 
     def part_settled(self, account: str, outcome: str) -> None:
         self._parts.labels(account, outcome).inc()
+
+    def happened(self, account: str, event: str) -> None:
+        self._happened.labels(account, event).inc()
 
     def part_paced(self, seconds: float) -> None:
         self._stations.labels("pace").observe(seconds)

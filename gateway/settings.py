@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
 
@@ -212,6 +213,10 @@ class Settings:
     def redis_url(self) -> str:
         """Of the configured server, else of the private one in the data folder."""
         return self.redis.url or embedded.url(self.home)
+
+    def folder_of(self, account: Account) -> Path:
+        """What an adapter's library keeps in files, one folder an account."""
+        return self.home / "adapters" / account.kind / quote(account.id, safe="")
 
     @property
     def blobs(self) -> Path:

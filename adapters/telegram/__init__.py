@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters import AdapterSpec
+from adapters import AdapterSpec, Ask, Setup
 from adapters.telegram.capabilities import CAPABILITIES
 from adapters.telegram.config import TelegramConfig
 
@@ -14,4 +14,11 @@ SPEC = AdapterSpec(
     factory="adapters.telegram.adapter:TelegramAdapter",
     split="adapters.telegram.split:split",
     extra="telegram",
+    setup=Setup(
+        steps=(
+            "In Telegram, write to @BotFather: /newbot, a name, a user name ending in bot.",
+            "It answers with a token like 123456:ABC-DEF.",
+        ),
+        asks=(Ask(setting="token", question="Token from BotFather", env="TELEGRAM_TOKEN"),),
+    ),
 )

@@ -15,7 +15,7 @@ from adapters.telegram.client import BotApi, Upload
 from adapters.telegram.config import TelegramConfig
 from adapters.telegram.media import Files
 from adapters.telegram.native import User
-from adapters.telegram.pace import Pace
+from adapters.telegram.pace import pace
 from adapters.telegram.parse import Self
 from adapters.telegram.polling import Polling
 from adapters.telegram.reception import Reception
@@ -51,7 +51,7 @@ class TelegramAdapter:
         self._config = config
         self._services = services
         self._api = BotApi(config)
-        self._pace = Pace(config.rate)
+        self._pace = pace(config.rate)
         self._webhook = Webhook(account, secret if config.mode == "webhook" else "")
 
     async def run(self, inbox: Inbox) -> None:

@@ -220,17 +220,25 @@ async def _adapter(entry: AdapterEntry) -> Finding:
     return Finding(name, "ok" if probe.ok else "bad", probe.summary)
 
 
-async def probe_adapter(spec: AdapterSpec, account: Account, config: Section) -> Probe | None:
+async def probe_adapter(
+    spec: AdapterSpec, account: Account, config: Section, public_url: str = ""
+) -> Probe | None:
     """Ask the platform whether it takes these credentials; None where there is nobody to ask."""
     from gateway.blobs import FolderBlobs
     from gateway.clock import SystemClock
     from gateway.queues.log import RedisEventLog
+    from gateway.queues.records import AccountKeep, RedisRecords
     from gateway.queues.topology import Store
 
     store = Store("unix:///nonexistent")  # never reached: a probe keeps nothing
     with tempfile.TemporaryDirectory() as folder:
         services = Services(
-            blobs=FolderBlobs(Path(folder)), log=RedisEventLog(store), clock=SystemClock()
+            blobs=FolderBlobs(Path(folder) / "blobs"),
+            log=RedisEventLog(store),
+            clock=SystemClock(),
+            public_url=public_url,
+            keep=AccountKeep(RedisRecords(store), account),
+            folder=Path(folder) / "library",
         )
         adapter = spec.build(account, config, services)
         try:

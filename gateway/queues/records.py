@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.message import Account
+from gateway.ports import Records
 from gateway.queues.scripts import script
 from gateway.queues.topology import Store
 from gateway.queues.wire import Argument, Reply
@@ -44,6 +46,32 @@ class RedisRecords:
     async def hit(self, table: str, key: str, *, limit: int, window: float) -> float:
         wait = await self._store.run(HIT, self._partition, table, key, limit, int(window * 1000))
         return float(wait) / 1000
+
+
+class AccountKeep:
+    """`ports.Keep`: the records of one account."""
+
+    def __init__(self, records: Records, account: Account) -> None:
+        self._records = records
+        self._table = f"adapter/{account.key}"
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._records.get(self._table, key)
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        await self._records.set(self._table, key, value, ttl=ttl)
+
+    async def add(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
+        return await self._records.add(self._table, key, value, ttl=ttl)
+
+    async def remove(self, key: str) -> bool:
+        return await self._records.remove(self._table, key)
+
+    async def items(self) -> Sequence[tuple[str, bytes]]:
+        return await self._records.items(self._table)
+
+    async def hit(self, key: str, *, limit: int, window: float) -> float:
+        return await self._records.hit(self._table, key, limit=limit, window=window)
 
 
 def _milliseconds(ttl: float | None) -> int:

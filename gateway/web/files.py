@@ -14,8 +14,8 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
+from gateway import sniff
 from gateway.message import Attachment
-from gateway.web import sniff
 from gateway.web.auth import Principal
 from gateway.web.bodies import DIGEST, NAME, FileRef, chunks
 from gateway.web.deps import DEPS, WebDeps

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from gateway.ports import HasHandshake, WebhookAnswer
 from gateway.web.auth import Principal
 from gateway.web.bodies import read
 from gateway.web.deps import DEPS
@@ -30,7 +31,26 @@ async def receive(request: web.Request, principal: Principal | None) -> web.Resp
         await guesses.wrong("webhook", address)
         raise Problem(403, "forbidden", "The secret is missing or wrong.")
     body = await read(request, hook.max_body, deps.settings.limits)
-    answer = await hook.receive(headers, body)
+    return await _answered(request, await hook.receive(headers, body))
+
+
+async def shake(request: web.Request, principal: Principal | None) -> web.Response:
+    """A platform's question whether this is the address it was given; 404 where none asks."""
+    hook = request.app[DEPS].webhooks.get(
+        f"{request.match_info['kind']}/{request.match_info['account']}"
+    )
+    if not isinstance(hook, HasHandshake):
+        raise from_status(404)
+    request.app[GUESSES].check("webhook", request.app[GUARD].address(request))
+    counts = Counter(name for name, _ in request.query.items())
+    query = {name: value for name, value in request.query.items() if counts[name] == 1}
+    return await _answered(request, await hook.handshake(query))
+
+
+async def _answered(request: web.Request, answer: WebhookAnswer) -> web.Response:
+    """The adapter's answer. One that refuses a secret or a signature counts as a guess."""
+    if answer.status in (401, 403):
+        await request.app[GUESSES].wrong("webhook", request.app[GUARD].address(request))
     return web.Response(
         status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type}
     )
@@ -49,6 +69,13 @@ ROUTES = (
         method="POST",
         path="/webhooks/{kind}/{account}",
         handler=receive,
+        who="verified by the adapter",
+        any_host=True,
+    ),
+    Route(
+        method="GET",
+        path="/webhooks/{kind}/{account}",
+        handler=shake,
         who="verified by the adapter",
         any_host=True,
     ),

@@ -143,6 +143,14 @@ class EditingAdapter(PlainAdapter):
         self.platform.typed += 1
 
 
+class ReadingEditor(ReadingAdapter, EditingAdapter):
+    """Edits, and can look for its own messages."""
+
+
+class KeyedEditor(KeyedAdapter, EditingAdapter):
+    """Edits, and shows a key once: as it was first, however it is repeated."""
+
+
 def split(outbound: Outbound) -> list[Outbound]:
     """Paragraphs become parts."""
     import msgspec

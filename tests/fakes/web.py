@@ -11,14 +11,14 @@ from aiohttp import web
 
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
-from gateway.clock import SystemClock
 from gateway.errors import GatewayError, Refused
 from gateway.message import Account, Attachment, Button, Inbound, Outbound, reply_id
-from gateway.ports import Accepted, HasWebhook, Live, Prepare, Services, Show
+from gateway.ports import Accepted, HasWebhook, Live, Prepare, Show
 from gateway.web import auth
 from gateway.web.deps import OK, WebDeps
 from gateway.web.server import build_app, serve
 from gateway.web.settings import Limits, WebSettings
+from tests.fakes.services import services
 from tests.fakes.stores import MemoryBlobs, MemoryLog, MemoryRecords
 
 ACCOUNT = Account(kind="web")
@@ -160,8 +160,8 @@ async def house(
     records: MemoryRecords | None = None,
 ) -> AsyncIterator[House]:
     home = House(brain, records or MemoryRecords())
-    services = Services(blobs=home.blobs, log=home.log, clock=SystemClock())
-    adapter = WebAdapter(ACCOUNT, WebChatConfig(), services)
+    given = services(ACCOUNT, blobs=home.blobs, log=home.log)
+    adapter = WebAdapter(ACCOUNT, WebChatConfig(), given)
     home.road.adapter = adapter
     deps = WebDeps(
         records=home.records,

@@ -4,9 +4,11 @@ platform do."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
 import msgspec
+import pytest
 
 from gateway.delivery import DeliveryConfig
 from gateway.errors import Busy, Failed, Refused, Unavailable, Uncertain
@@ -24,7 +26,9 @@ from tests.fakes.platform import (
     EditingAdapter,
     Fault,
     KeyedAdapter,
+    KeyedEditor,
     ReadingAdapter,
+    ReadingEditor,
 )
 from tests.gateway.conftest import Road
 
@@ -382,6 +386,27 @@ async def test_a_cut_preview_that_said_a_part_is_followed_by_the_whole(road: Roa
         await road.settled(answered=1, sent=1)
 
     assert road.platform.texts() == ["a part", "a part and the rest"]
+
+
+@pytest.mark.parametrize("adapter", [ReadingEditor, KeyedEditor])
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_cut_preview_becomes_the_answer_where_the_platform_can_tell(
+    road: Road, adapter: type[ReadingEditor | KeyedEditor], applied: bool
+) -> None:
+    """The answer has the preview's key: repeated, it would be taken for the preview."""
+    road.adapter = adapter
+    keyed = adapter is KeyedEditor
+    road.capabilities = dataclasses.replace(EDITING, idempotent_send=keyed)
+    more = asyncio.Event()
+    road.engine.scripts = [["a part", more, " and the rest"]]
+    road.platform.faults.append(Fault(Uncertain("cut"), applied=applied))
+    async with road.working(), road.sending():
+        await road.put(message("1"))
+        await road.until(lambda: road.platform.sends == 1)
+        more.set()
+        await road.settled(answered=1, sent=1, uncertain=0)
+
+    assert road.platform.texts() == ["a part and the rest"]
 
 
 async def test_a_flooded_preview_holds_the_answer_back_also_at_the_next_owner(road: Road) -> None:

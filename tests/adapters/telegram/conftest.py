@@ -9,11 +9,11 @@ import pytest
 
 from adapters.telegram.adapter import TelegramAdapter
 from adapters.telegram.config import TelegramConfig
-from gateway.ports import Services
 from gateway.sessions.commands import MENU
 from tests.adapters.telegram.scene import ACCOUNT, Build, HastyClock, running
 from tests.fakes.inbox import MemoryInbox
-from tests.fakes.stores import MemoryBlobs, MemoryLog
+from tests.fakes.services import services
+from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 
 
@@ -44,14 +44,14 @@ async def build(
         config = TelegramConfig(
             **{"token": telegram.token, "base_url": telegram.base_url, "poll_timeout": 1} | settings
         )
-        services = Services(
+        given = services(
+            ACCOUNT,
             blobs=telegram_blobs,
-            log=MemoryLog(),
             clock=telegram_clock,
             public_url=public_url,
             commands=MENU,
         )
-        made.append(TelegramAdapter(ACCOUNT, config, services))
+        made.append(TelegramAdapter(ACCOUNT, config, given))
         return made[-1]
 
     yield one

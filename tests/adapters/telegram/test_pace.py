@@ -14,7 +14,7 @@ import pytest
 from adapters.telegram.adapter import TelegramAdapter
 from adapters.telegram.capabilities import CAPABILITIES
 from adapters.telegram.config import RateConfig
-from adapters.telegram.pace import CHATS, Pace
+from adapters.telegram.pace import pace as telegram_pace
 from adapters.telegram.split import split
 from gateway.clock import SystemClock
 from gateway.delivery import MOST_AT_ONCE, Delivery, DeliveryConfig
@@ -22,6 +22,7 @@ from gateway.drafts import Drafts
 from gateway.errors import Busy
 from gateway.message import ReplyId
 from gateway.metrics import Metrics
+from gateway.pace import CHATS
 from gateway.ports import Paces
 from gateway.queues.accounts import Owners
 from gateway.queues.lanes import RedisLanes
@@ -110,7 +111,7 @@ async def test_a_group_in_which_very_many_wait_holds_up_no_other_chat(
 
 
 async def test_who_comes_to_a_long_line_is_told_when_to_come_again() -> None:
-    pace = Pace(RateConfig(overall=0, group=20))
+    pace = telegram_pace(RateConfig(overall=0, group=20))
     line = [asyncio.create_task(pace.wait("-100")) for _ in range(100)]
     await asyncio.sleep(0)
     sent_away = [task.exception() for task in line if task.done()]
@@ -129,7 +130,7 @@ def test_the_gateway_is_told_of_the_pace(build: Build) -> None:
 
 
 async def test_a_chat_that_waits_holds_up_no_other() -> None:
-    pace = Pace(RateConfig(overall=0, group=SLOW, direct=SLOW))
+    pace = telegram_pace(RateConfig(overall=0, group=SLOW, direct=SLOW))
 
     assert await at_once(pace.wait("-100"))
     assert not await at_once(pace.wait("-100"))
@@ -142,14 +143,14 @@ async def test_a_chat_that_waits_holds_up_no_other() -> None:
 
 
 async def test_all_chats_together_have_a_rate_too() -> None:
-    pace = Pace(RateConfig(overall=SLOW))
+    pace = telegram_pace(RateConfig(overall=SLOW))
 
     assert await at_once(pace.wait("1"))
     assert not await at_once(pace.wait("2"))
 
 
 async def test_previews_leave_room_for_final_texts() -> None:
-    pace = Pace(RateConfig(direct=SLOW))
+    pace = telegram_pace(RateConfig(direct=SLOW))
 
     assert [await pace.spare("7") for _ in range(3)] == [True, True, False]
     assert await at_once(pace.wait("7"))
@@ -159,7 +160,7 @@ async def test_previews_leave_room_for_final_texts() -> None:
 
 @pytest.mark.parametrize("most", [1, 3, 4, 5, 9, 10, 20])
 async def test_a_preview_leaves_room_however_low_the_rate(most: float) -> None:
-    pace = Pace(RateConfig(overall=0, group=most))
+    pace = telegram_pace(RateConfig(overall=0, group=most))
     shown = 0
     while await pace.spare("-100"):
         shown += 1
@@ -170,7 +171,7 @@ async def test_a_preview_leaves_room_however_low_the_rate(most: float) -> None:
 
 async def test_no_preview_is_shown_while_a_final_text_waits() -> None:
     """Not even in the moment in which there is room for both."""
-    pace = Pace(RateConfig(overall=10, direct=0))
+    pace = telegram_pace(RateConfig(overall=10, direct=0))
     waiting = [asyncio.create_task(pace.wait(str(n))) for n in range(6)]
     await asyncio.sleep(0)
     shown = 0
@@ -183,7 +184,7 @@ async def test_no_preview_is_shown_while_a_final_text_waits() -> None:
 
 
 async def test_final_texts_go_in_the_order_in_which_they_came() -> None:
-    pace = Pace(RateConfig(overall=100))
+    pace = telegram_pace(RateConfig(overall=100))
     went: list[int] = []
 
     async def one(number: int) -> None:
@@ -197,7 +198,7 @@ async def test_final_texts_go_in_the_order_in_which_they_came() -> None:
 
 
 async def test_who_leaves_the_line_does_not_hold_it_up() -> None:
-    pace = Pace(RateConfig(overall=100))
+    pace = telegram_pace(RateConfig(overall=100))
     waiting = [asyncio.create_task(pace.wait(str(n))) for n in range(60)]
     await asyncio.sleep(0)
     for task in waiting[::2]:
@@ -206,11 +207,11 @@ async def test_who_leaves_the_line_does_not_hold_it_up() -> None:
         await asyncio.gather(*waiting[1::2])
 
     assert all(task.done() for task in waiting)
-    assert await at_once(Pace(RateConfig(overall=100)).wait("1"))
+    assert await at_once(telegram_pace(RateConfig(overall=100)).wait("1"))
 
 
 async def test_a_rate_can_be_switched_off() -> None:
-    pace = Pace(RateConfig(overall=0, group=None, direct=0))
+    pace = telegram_pace(RateConfig(overall=0, group=None, direct=0))
 
     assert all([await at_once(pace.wait(chat)) for chat in ("7", "-100") * 200])
     assert await pace.spare("7")
@@ -218,7 +219,7 @@ async def test_a_rate_can_be_switched_off() -> None:
 
 
 async def test_only_so_many_chats_are_remembered() -> None:
-    pace = Pace(RateConfig(overall=0, group=SLOW))
+    pace = telegram_pace(RateConfig(overall=0, group=SLOW))
     await pace.wait("-1")
     waiting = asyncio.create_task(pace.wait("-1"))
     await asyncio.sleep(0)

@@ -15,15 +15,15 @@ from adapters import find
 from adapters.web.adapter import WebAdapter
 from adapters.web.config import WebChatConfig
 from gateway.access.config import AccessConfig, AccountRules, authenticated
-from gateway.clock import SystemClock
 from gateway.errors import Refused, Unavailable
 from gateway.intake import Intake
 from gateway.message import Outbound, ReplyId
-from gateway.ports import Adapter, LanePolicy, Services, ShowsPartial, ShowsTyping
+from gateway.ports import Adapter, LanePolicy, ShowsPartial, ShowsTyping
 from gateway.sessions.commands import Commands
 from tests.fakes.clock import MovedClock
 from tests.fakes.lanes import MemoryLanes
-from tests.fakes.stores import MemoryBlobs, MemoryLog, MemoryRecords
+from tests.fakes.services import services
+from tests.fakes.stores import MemoryLog, MemoryRecords
 from tests.fakes.web import ACCOUNT, House, house, until
 
 
@@ -32,8 +32,8 @@ class Gated:
 
     def __init__(self, depth: int, **access: Any) -> None:
         self.clock, self.log, self.lanes = MovedClock(), MemoryLog(), MemoryLanes()
-        services = Services(blobs=MemoryBlobs(), log=self.log, clock=self.clock)
-        self.adapter = WebAdapter(ACCOUNT, WebChatConfig(), services)
+        given = services(ACCOUNT, log=self.log, clock=self.clock)
+        self.adapter = WebAdapter(ACCOUNT, WebChatConfig(), given)
         rules = AccountRules(
             account=ACCOUNT,
             access=authenticated(AccessConfig(**access)),
@@ -75,8 +75,8 @@ async def gated(*, depth: int = 100, **access: Any) -> AsyncIterator[Gated]:
 
 
 def build(log: MemoryLog) -> WebAdapter:
-    services = Services(blobs=MemoryBlobs(), log=log, clock=SystemClock())
-    return WebAdapter(ACCOUNT, WebChatConfig(), services)
+    given = services(ACCOUNT, log=log)
+    return WebAdapter(ACCOUNT, WebChatConfig(), given)
 
 
 async def texts(home: House, principal: str = "owner", name: str = "a") -> list[str]:
@@ -87,9 +87,9 @@ async def texts(home: House, principal: str = "owner", name: str = "a") -> list[
 
 async def test_the_spec_builds_an_adapter_with_its_abilities() -> None:
     spec = find("web")
-    services = Services(blobs=MemoryBlobs(), log=MemoryLog(), clock=SystemClock())
+    given = services(ACCOUNT)
 
-    adapter: Adapter = spec.build(ACCOUNT, spec.config(), services)
+    adapter: Adapter = spec.build(ACCOUNT, spec.config(), given)
 
     assert isinstance(adapter, ShowsPartial)
     assert isinstance(adapter, ShowsTyping)

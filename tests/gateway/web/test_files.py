@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway import sniff
 from gateway.message import Attachment, Inbound
-from gateway.web import sniff
 from gateway.web.files import label
 from gateway.web.settings import Limits
 from tests.fakes.web import FakeRoad, House, house
