@@ -62,10 +62,14 @@ async def probe_all(here: Place) -> Sequence[Finding]:
         probes = [
             group.create_task(_store(settings)),
             group.create_task(_port(settings)),
-            *(group.create_task(_adapter(entry)) for entry in settings.adapters),
         ]
-        engines = group.create_task(_engines(settings.engines))
-    return [*found, *(probe.result() for probe in probes), *engines.result()]
+        several = [
+            group.create_task(_public_address(settings)),
+            *(group.create_task(_adapter(entry, settings)) for entry in settings.adapters),
+            group.create_task(_engines(settings.engines)),
+        ]
+    found += [probe.result() for probe in probes]
+    return [*found, *(each for probe in several for each in probe.result())]
 
 
 def _python() -> Finding:
@@ -163,7 +167,7 @@ async def _taken_port(settings: Settings) -> Finding:
     """Somebody listens. A gateway without `moltgate run`, as in a container, is known by the
     accounts it holds."""
     where = f"port {settings.http.port} on {settings.http.host}"
-    if not await _is_moltgate(settings):
+    if not await _is_moltgate(_local_url(settings)):
         advice = f"{where}: in use by another program; choose another with http.port or --port"
         return Finding("http", "bad", advice)
     if not settings.redis.url:  # with a private store it would be the folder's owner
@@ -177,20 +181,23 @@ async def _taken_port(settings: Settings) -> Finding:
     return Finding("http", "advice", f"{advice} gateway, or another one; then choose another port")
 
 
-async def _is_moltgate(settings: Settings) -> bool:
-    import aiohttp
-
-    from gateway.web.protocol import SERVER
-
+def _local_url(settings: Settings) -> str:
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(
         settings.http.host, settings.http.host
     )
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{settings.http.port}/healthz"
+    return f"http://{shown}:{settings.http.port}"
+
+
+async def _is_moltgate(url: str) -> bool:
+    import aiohttp
+
+    from gateway.web.protocol import SERVER
+
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_HEALTH_PATIENCE)) as session,
-            session.get(url, allow_redirects=False) as response,
+            session.get(f"{url}/healthz", allow_redirects=False) as response,
         ):
             return response.status == 200 and response.headers.get("Server") == SERVER
     except (aiohttp.ClientError, TimeoutError):
@@ -209,15 +216,27 @@ async def _holders(settings: Settings) -> Sequence[str]:
         return []
 
 
-async def _adapter(entry: AdapterEntry) -> Finding:
-    name = entry.account.key
+async def _public_address(settings: Settings) -> Sequence[Finding]:
+    """Whether platforms find us where we say we are, as far as that can be seen from here."""
+    if not settings.http.public_url:
+        return ()
+    url = settings.http.public_url
+    if await _is_moltgate(url):
+        return [Finding("public address", "ok", f"{url} leads here, seen from this machine")]
+    advice = f"no Moltgate answers at {url}: webhooks do not arrive. Is it running, does the proxy "
+    return [Finding("public address", "advice", f"{advice}lead to port {settings.http.port}?")]
+
+
+async def _adapter(entry: AdapterEntry, settings: Settings) -> Sequence[Finding]:
+    name, public = entry.account.key, settings.http.public_url
     try:
-        probe = await probe_adapter(entry.spec, entry.account, entry.config)
+        probe = await probe_adapter(entry.spec, entry.account, entry.config, public)
     except GatewayError as problem:
-        return Finding(name, "bad", str(problem))
+        return [Finding(name, "bad", str(problem))]
     if probe is None:
-        return Finding(name, "ok", "ours, nothing to probe")
-    return Finding(name, "ok" if probe.ok else "bad", probe.summary)
+        return [Finding(name, "ok", "ours, nothing to probe")]
+    found = Finding(name, "ok" if probe.ok else "bad", probe.summary)
+    return [found, *(Finding(name, "advice", each) for each in probe.advice)]
 
 
 async def probe_adapter(

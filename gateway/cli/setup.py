@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from gateway.cli.place import Place, place, run
+from gateway.cli.answers import Answers, write
+from gateway.cli.place import place, run
 from gateway.cli.show import complain, hint, say
 from gateway.errors import BadConfig, Failed, GatewayError
 
 if TYPE_CHECKING:
-    from adapters import AdapterSpec
+    from adapters import AdapterSpec, Ask
     from config.fields import Section
 
 
@@ -23,21 +23,22 @@ def register(program: typer.Typer) -> None:
     program.command(rich_help_panel="Processes")(init)
 
 
-@dataclass(slots=True)
-class Answers:
-    """What goes into the file. Secrets by the name of the file they are kept in."""
-
-    adapters: dict[str, dict[str, str]] = field(default_factory=dict)
-    engine: str = ""
-    engine_key: bool = False
-    port: int = 8080
-    secrets: dict[str, str] = field(default_factory=dict)
-
-
 def init(
     context: typer.Context,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Connect this platform, e.g. discord; may be repeated."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="An adapter's setting, e.g. email.imap.host=mail.example.org; may be repeated. "
+            "Secrets had better come by their variable, e.g. DISCORD_TOKEN.",
+        ),
+    ] = None,
     telegram_token: Annotated[
-        str, typer.Option(envvar="TELEGRAM_TOKEN", help="Token from BotFather.")
+        str, typer.Option(envvar="TELEGRAM_TOKEN", help="Token from BotFather; --with telegram.")
     ] = "",
     engine_url: Annotated[
         str, typer.Option(help="OpenAI-compatible server, e.g. http://localhost:8000/v1.")
@@ -46,6 +47,9 @@ def init(
         str, typer.Option(envvar="ENGINE_API_KEY", help="Its key, if it wants one.")
     ] = "",
     port: Annotated[int, typer.Option(min=1, max=65535, help="HTTP port.")] = 8080,
+    public_url: Annotated[
+        str, typer.Option(help="Where platforms reach the HTTP port, e.g. https://bot.example.org.")
+    ] = "",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Ask nothing: options and defaults only.")
     ] = False,
@@ -54,21 +58,25 @@ def init(
 ) -> None:
     """Write the configuration file by asking. Tokens and engine are tried out before.
 
-    Example: moltgate init --yes --engine-url http://localhost:8000/v1
+    Example: moltgate init --yes --with discord --engine-url http://localhost:8000/v1
     """
     here = place(context)
     file = here.file
     if file.exists() and not force:
         raise Failed(f"{file} is there already; look at it with moltgate check, or use --force")
     _insist_on_writable(file.parent)
-    answers = Answers(port=port)
+    answers = Answers(port=port, public_url=public_url.rstrip("/"))
+    given = _given(set_ or ())
+    wanted = list(dict.fromkeys(with_ or given))
+    if telegram_token:
+        given.setdefault("telegram", {})["token"] = telegram_token
+        wanted = list(dict.fromkeys([*wanted, "telegram"]))
     try:
-        if telegram_token:
-            _keep_secret(answers, "telegram", "token", telegram_token)
-        elif not yes:
+        if wanted or yes:
+            for kind in wanted:
+                _connect(kind, answers, given.get(kind, {}), ask=not yes, probe=probe)
+        else:
             _ask_adapters(answers, probe=probe)
-        if telegram_token and probe:
-            _insist(_try_adapter("telegram", answers, here))
         answers.engine = engine_url or ("" if yes else _ask_engine())
         if answers.engine:
             key = engine_key or ("" if yes else _ask_secret("Its API key (empty for none)"))
@@ -94,45 +102,111 @@ def _insist_on_writable(folder: Path) -> None:
         raise BadConfig(str(folder), "cannot be written from here", remedy)
 
 
+def _given(settings: Sequence[str]) -> dict[str, dict[str, str]]:
+    """``--set KIND.SETTING=VALUE`` by kind."""
+    found: dict[str, dict[str, str]] = {}
+    for each in settings:
+        path, equals, value = each.partition("=")
+        kind, dot, setting = path.partition(".")
+        if not (equals and dot and kind and setting):
+            raise BadConfig("--set", f"{path!r} is not KIND.SETTING=VALUE", "e.g. irc.nick=molty")
+        found.setdefault(kind, {})[setting] = value
+    return found
+
+
+# --- adapters -----------------------------------------------------------------------------------
+
+
 def _ask_adapters(answers: Answers, *, probe: bool) -> None:
     import adapters
 
     for kind in adapters.known():
-        spec = adapters.find(kind)
-        if kind == "web" or not typer.confirm(f"Connect {spec.title}?", default=False):
+        title = adapters.find(kind).title
+        if kind != "web" and typer.confirm(f"Connect {title}?", default=False):
+            _connect(kind, answers, {}, ask=True, probe=probe)
+
+
+def _connect(
+    kind: str, answers: Answers, given: Mapping[str, str], *, ask: bool, probe: bool
+) -> None:
+    """Steps, questions, and a try. Raises `Failed` where nobody can be asked again."""
+    import adapters
+
+    spec = adapters.find(kind)
+    if ask:
+        _show_steps(spec, answers)
+    while True:
+        _answer(spec, answers, given, ask=ask)
+        problem = _try_adapter(spec, answers) if probe else ""
+        if not problem:
+            return
+        if not ask:
+            raise Failed(f"{problem}; nothing was written; --no-probe writes without trying")
+        complain(problem)
+        if not typer.confirm("Try again?", default=True):
+            answers.adapters.pop(kind)
+            return
+        given = {}
+
+
+def _show_steps(spec: AdapterSpec, answers: Answers) -> None:
+    public = answers.public_url or "https://YOUR-ADDRESS"
+    for number, step in enumerate(spec.setup.steps, 1):
+        webhook = f"{public}/webhooks/{spec.kind}/default"
+        hint(f"{number}. {step.replace('{webhook}', webhook)}")
+
+
+def _answer(spec: AdapterSpec, answers: Answers, given: Mapping[str, str], *, ask: bool) -> None:
+    kind = spec.kind
+    answers.adapters[kind] = {}
+    for setting, value in given.items():
+        answers.keep(kind, setting, value, secret=_is_secret(spec, setting))
+    for question in _questions(spec):
+        if question.setting in given:
             continue
-        while True:
-            for name, secret in _wanted(spec):
-                title = f"{spec.title} {name.replace('_', ' ')}"
-                value = _ask_secret(title) if secret else typer.prompt(title)
-                if secret:
-                    _keep_secret(answers, kind, name, value)
-                else:
-                    answers.adapters.setdefault(kind, {})[name] = value
-            answers.adapters.setdefault(kind, {})
-            problem = _try_adapter(kind, answers, None) if probe else ""
-            if not problem:
-                break
-            complain(problem)
-            if not typer.confirm("Try again?", default=True):
-                answers.adapters.pop(kind)
-                break
+        secret = _is_secret(spec, question.setting)
+        value = os.environ.get(question.env, "") if question.env else ""
+        if not value and ask:
+            value = _ask(question, secret=secret)
+        value = value or question.default
+        if value:
+            answers.keep(kind, question.setting, value, secret=secret)
 
 
-def _wanted(spec: AdapterSpec) -> list[tuple[str, bool]]:
-    """Settings without which the adapter cannot be, and whether they are secret."""
-    from pydantic import SecretStr
+def _questions(spec: AdapterSpec) -> Sequence[Ask]:
+    """The adapter's own, else one for each setting without which it cannot be."""
+    from adapters import Ask
 
+    if spec.setup.asks:
+        return spec.setup.asks
+    required = (name for name, info in spec.config.model_fields.items() if info.is_required())
     return [
-        (name, info.annotation is SecretStr or SecretStr in get_args(info.annotation))
-        for name, info in spec.config.model_fields.items()
-        if info.is_required()
+        Ask(setting=name, question=f"{spec.title} {name.replace('_', ' ')}") for name in required
     ]
 
 
-def _ask_engine() -> str:
-    hint("Without a model server the built-in demo model answers.")
-    answer: str = typer.prompt("Address of your model server (empty for none)", default="")
+def _is_secret(spec: AdapterSpec, setting: str) -> bool:
+    """Whether the schema calls it so. False for what it does not know: the schema says that."""
+    from pydantic import BaseModel, SecretStr
+
+    model: Any = spec.config
+    *sections, name = setting.split(".")
+    for section in sections:
+        info = model.model_fields.get(section)
+        kinds = (info.annotation, *get_args(info.annotation)) if info else ()
+        model = next(
+            (each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)), None
+        )
+        if model is None:
+            return False
+    info = model.model_fields.get(name)
+    return info is not None and SecretStr in (info.annotation, *get_args(info.annotation))
+
+
+def _ask(question: Ask, *, secret: bool) -> str:
+    if secret:
+        return _ask_secret(question.question)
+    answer: str = typer.prompt(question.question, default=question.default)
     return answer.strip()
 
 
@@ -141,43 +215,45 @@ def _ask_secret(title: str) -> str:
     return answer.strip()
 
 
-def _keep_secret(answers: Answers, kind: str, name: str, value: str) -> None:
-    file = f"{kind}.{name}"
-    answers.secrets[file] = value
-    answers.adapters.setdefault(kind, {})[name] = f"${{file:secrets/{file}}}"
-
-
-def _try_adapter(kind: str, answers: Answers, here: Place | None) -> str:
+def _try_adapter(spec: AdapterSpec, answers: Answers) -> str:
     """Why it does not work; empty when it does, or nobody can be asked."""
-    import adapters
     from gateway.cli.probes import probe_adapter
     from gateway.message import Account
 
-    spec = adapters.find(kind)
     try:
         config = _config(spec, answers)
-        found = run(probe_adapter(spec, Account(kind=kind), config))
+        found = run(probe_adapter(spec, Account(kind=spec.kind), config, answers.public_url))
     except GatewayError as problem:
         return str(problem)
-    if found is None or found.ok:
-        hint(f"{spec.title}: {found.summary if found else 'accepted'}")
-        return ""
-    return f"{spec.title}: {found.summary}"
+    if found is not None and not found.ok:
+        return f"{spec.title}: {found.summary}"
+    hint(f"{spec.title}: {found.summary if found else 'accepted'}")
+    for advice in found.advice if found else ():
+        hint(f"  {advice}")
+    return ""
 
 
 def _config(spec: AdapterSpec, answers: Answers) -> Section:
     from pydantic import ValidationError
 
-    values: Mapping[str, Any] = {
-        name: answers.secrets.get(f"{spec.kind}.{name}", value)
-        for name, value in answers.adapters[spec.kind].items()
-    }
     try:
-        return spec.config.model_validate(values)
+        return spec.config.model_validate(answers.section(spec.kind))
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, ("adapters", spec.kind, *first["loc"])))
-        raise BadConfig(where, first["msg"].removeprefix("Value error, ")) from None
+        asked = {each.setting: each.env for each in _questions(spec)}
+        env = asked.get(".".join(map(str, first["loc"])), "")
+        remedy = f"answer it by {env} or --set" if env else ""
+        raise BadConfig(where, first["msg"].removeprefix("Value error, "), remedy) from None
+
+
+# --- the engine ---------------------------------------------------------------------------------
+
+
+def _ask_engine() -> str:
+    hint("Without a model server the built-in demo model answers.")
+    answer: str = typer.prompt("Address of your model server (empty for none)", default="")
+    return answer.strip()
 
 
 def _try_engine(answers: Answers, *, insist: bool) -> None:
@@ -199,55 +275,3 @@ def _try_engine(answers: Answers, *, insist: bool) -> None:
     complain(f"engine: {status.detail}")
     if insist or not typer.confirm("Write it all the same?", default=False):
         raise Failed("nothing was written; --no-probe writes without trying")
-
-
-def _insist(problem: str) -> None:
-    if problem:
-        raise Failed(f"{problem}; nothing was written; --no-probe writes without trying")
-
-
-def text_of(answers: Answers) -> str:
-    """Pure: the configuration file."""
-    lines = ["# Every setting: docs/configuration.md. What it means: moltgate check"]
-    if answers.port != 8080:
-        lines += ["http:", f"  port: {answers.port}"]
-    if answers.adapters:
-        lines += ["adapters:"]
-    for kind, settings in answers.adapters.items():
-        lines.append(f"  {kind}:" if settings else f"  {kind}: true")
-        lines += [f"    {name}: {_quoted(value)}" for name, value in settings.items()]
-    if answers.engine:
-        lines += ["engines:", "  home:", f"    url: {_quoted(answers.engine)}"]
-        if answers.engine_key:
-            lines.append('    api_key: "${file:secrets/engine.key}"')
-    return "\n".join(lines) + "\n"
-
-
-def write(file: Path, answers: Answers) -> None:
-    """The file and, beside it, one file per secret; all readable by their owner only."""
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if answers.secrets:
-            (file.parent / "secrets").mkdir(mode=0o700, exist_ok=True)
-        for name, value in answers.secrets.items():
-            _private(file.parent / "secrets" / name, value + "\n")
-        _private(file, text_of(answers))
-    except OSError as problem:
-        from gateway.queues.owner import unusable
-
-        raise unusable(file.parent, problem) from problem
-
-
-def _private(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    new.replace(path)
-
-
-def _quoted(value: str) -> str:
-    """As a double-quoted YAML scalar; JSON's strings are those."""
-    import json
-
-    return json.dumps(value, ensure_ascii=False)

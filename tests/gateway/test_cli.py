@@ -16,13 +16,14 @@ import pytest
 import yaml
 
 from gateway.cli import hoisted, invoke, secrets_in
-from gateway.cli.setup import Answers, text_of, write
+from gateway.cli.answers import Answers, text_of, write
 from gateway.settings import load
 
 COMMANDS = (
     "run gateway worker init check doctor status chat send schema version login "
     "dead pair token".split()
 )
+DISCORD = f"{'M' * 24}.{'a' * 6}.{'b' * 38}"
 TOKEN = "1234567:abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -279,6 +280,45 @@ def test_init_writes_a_private_file_that_can_be_read_back(tmp_path: Path) -> Non
     text = (tmp_path / "home" / "moltgate.yaml").read_text()
     assert TOKEN not in text
     assert "a-secret-key" not in text
+
+
+def test_init_takes_a_platforms_answers_from_its_variables_and_from_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", DISCORD)
+    words = f"init --home {tmp_path} --yes --no-probe --with discord --set telegram.token={TOKEN}"
+    words += " --set telegram.rate.group=10 --with telegram --public-url https://bot.example.org/"
+
+    assert invoke(words.split()) == 0
+
+    settings = load(tmp_path, None, {})
+    kinds = [entry.account.kind for entry in settings.adapters]
+    assert kinds == ["web", "discord", "telegram"]
+    assert settings.adapters[2].config.rate.group == 10
+    assert settings.http.public_url == "https://bot.example.org"
+    text = (tmp_path / "moltgate.yaml").read_text()
+    assert TOKEN not in text
+    assert DISCORD not in text
+
+
+def test_init_names_the_setting_that_is_not_answered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+
+    assert invoke(["init", "--home", str(tmp_path), "--yes", "--with", "discord"]) == 78
+
+    assert "adapters.discord.token" in (said := capsys.readouterr().err)
+    assert "DISCORD_TOKEN" in said
+    assert not (tmp_path / "moltgate.yaml").exists()
+
+
+@pytest.mark.parametrize("setting", ["telegram", "telegram.token", "=x", ".token=x"])
+def test_init_says_how_a_setting_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], setting: str
+) -> None:
+    assert invoke(["init", "--home", str(tmp_path), "--yes", "--set", setting]) == 78
+    assert "KIND.SETTING=VALUE" in capsys.readouterr().err
 
 
 def test_init_never_replaces_a_file_unasked(
