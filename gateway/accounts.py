@@ -13,7 +13,7 @@ import structlog
 from gateway.delivery import Delivery
 from gateway.errors import BadConfig, GatewayError, Retryable, Superseded
 from gateway.message import ConversationId
-from gateway.ports import Adapter, Inbox, Live, ShowsPartial
+from gateway.ports import Adapter, Inbox, Live, ReceivesEverywhere, ShowsPartial
 from gateway.queues.accounts import Owners
 from gateway.queues.outbox import Ownership
 
@@ -29,8 +29,9 @@ class AccountWatcher(Protocol):
 class AccountRunner:
     """One configured account in this process.
 
-    An adapter that is a channel of our own (`ShowsPartial`) receives in every process; all others
-    only while this process owns the account. Sending is the owner's alone.
+    An adapter that is a channel of our own (`ShowsPartial`) or has a webhook (`ReceivesEverywhere`)
+    receives in every process; all others only while this process owns the account. Sending is the
+    owner's alone.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class AccountRunner:
         self._watcher = watcher
         self._delivery: Delivery | None = None
         self._own: Ownership | None = None
-        self._everywhere = isinstance(adapter, ShowsPartial)
+        self._everywhere = _receives_everywhere(adapter)
         self._receiving = False
 
     @property
@@ -203,6 +204,12 @@ class AccountRunner:
         if state == "up" and self.state != "up":
             log.info("account_up", account=self.account.key)
         self.state = state
+
+
+def _receives_everywhere(adapter: Adapter) -> bool:
+    return isinstance(adapter, ShowsPartial) or (
+        isinstance(adapter, ReceivesEverywhere) and adapter.everywhere
+    )
 
 
 async def _together(*jobs: Coroutine[Any, Any, None]) -> None:

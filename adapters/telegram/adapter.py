@@ -47,6 +47,7 @@ class TelegramAdapter:
                 "make one with: openssl rand -hex 32",
             )
         self.account = account
+        self.everywhere = config.mode == "webhook"
         self.capabilities: Capabilities = replace(CAPABILITIES, streams=config.streaming)
         self._config = config
         self._services = services

@@ -101,7 +101,8 @@ class Adapter(Protocol):
     account: Account
 
     async def run(self, inbox: Inbox) -> None:
-        """Receive until cancelled. Called only while this process owns the account.
+        """Receive until cancelled. Called only while this process owns the account, unless it
+        `ReceivesEverywhere` or is a channel of our own.
 
         Raises `BadConfig` when credentials are refused or the account is used elsewhere (not
         retried), `Retryable` when the platform is not there (run again with backoff).
@@ -185,6 +186,15 @@ class Paces(Protocol):
     async def spare(self, outbound: Outbound) -> bool:
         """Whether a preview may be shown now without making any final part wait; if so, it is
         counted. Never waits: a preview that is left out is made up for by the next."""
+
+
+@runtime_checkable
+class ReceivesEverywhere(Protocol):
+    """Runs in every process and not only where the account is owned, because HTTP brings its events
+    to any. Sending stays the owner's alone."""
+
+    everywhere: bool
+    """Whether it does, as it is configured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,12 +28,24 @@ class OwnChannel(PlainAdapter):
         return None
 
 
+class Hooked(PlainAdapter):
+    """Its events come by HTTP, to any process."""
+
+    everywhere = True
+
+
+class Polling(PlainAdapter):
+    """The same platform, asked instead."""
+
+    everywhere = False
+
+
 class Gateway:
     """One process's runner of the account."""
 
     def __init__(self, store: Store, adapter: type[PlainAdapter]) -> None:
         self.metrics = Metrics()
-        made = adapter(FakePlatform())
+        self.adapter = made = adapter(FakePlatform())
         outbox = Outbox(store)
 
         def deliveries(own: Ownership) -> Delivery:
@@ -90,3 +102,18 @@ async def test_an_account_that_was_lost_and_won_again_is_up(
         await store.call(store.partitions[0], "DEL", hold)
         await gateway.says("up")
         assert gateway.connected
+
+
+@pytest.mark.parametrize(
+    ("adapter", "receives"), [(Hooked, True), (Polling, False), (PlainAdapter, False)]
+)
+async def test_what_comes_by_http_is_taken_in_by_every_process(
+    store: Store, adapter: type[PlainAdapter], receives: bool
+) -> None:
+    async with Gateway(store, adapter).running() as one, Gateway(store, adapter).running() as two:
+        both = (one, two)
+        async with asyncio.timeout(30):
+            while not any(each.runner.state.startswith("standby") for each in both):
+                await asyncio.sleep(0.01)
+        (standby,) = (each for each in both if each.runner.state.startswith("standby"))
+        assert standby.adapter.running.is_set() == receives
