@@ -17,6 +17,20 @@ apt_install() {
         die "apt-get could not install: $*" "Look at what it says: apt-get install $*"
 }
 
+# The same for servers that the tests start by themselves: the system's own must not come up.
+apt_install_asleep() {
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        apt_install "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    apt_install "$@"
+    rm -f "$policy"
+    trap - EXIT
+}
+
 # Prints the newest Python from 3.11 on, preferring the system's python3 when it is new enough.
 find_python() {
     for name in "${MOLTGATE_PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11; do
