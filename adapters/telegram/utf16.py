@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.markup import units as measures
 
-def units(text: str) -> int:
-    """Length in UTF-16 code units."""
-    return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
+units = measures.utf16
 
 
 def cut(text: str, offset: int, length: int) -> str:
@@ -17,11 +16,4 @@ def cut(text: str, offset: int, length: int) -> str:
 
 def fit(text: str, limit: int) -> int:
     """Characters of the longest beginning within `limit` units."""
-    if units(text) <= limit:
-        return len(text)
-    used = 0
-    for index, char in enumerate(text):
-        used += 2 if char > "\uffff" else 1
-        if used > limit:
-            return index
-    return len(text)
+    return measures.fit(text, limit, units)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from adapters.telegram.utf16 import fit, units
+from gateway.markup.units import Measure, fit
 
 _PLACES = (
     re.compile(r"\n\n+"),
@@ -24,20 +24,22 @@ def candidates(text: str, tries: int) -> Iterator[int]:
         yield from reversed(found[-tries // len(_PLACES) :])
 
 
-def at_spaces(text: str, limit: int) -> list[str]:
-    """Pieces of at most `limit` units, cut wherever it must be when there is no better place."""
+def at_spaces(text: str, limit: int, measure: Measure = len) -> list[str]:
+    """Pieces of at most `limit`, cut wherever it must be when there is no better place."""
     pieces: list[str] = []
-    while units(text) > limit:
-        end = fit(text, limit)
-        cut = next(candidates(text[:end], len(_PLACES)), 0) or _between_characters(text, end)
-        pieces.append(text[:cut])
-        text = text[cut:]
-    return [piece for piece in (*pieces, text) if piece.strip()]
+    start = 0
+    while len(text) - start > limit or measure(text[start:]) > limit:
+        window = text[start : start + limit + 1]
+        end = fit(window, limit, measure) or 1
+        cut = next(candidates(window[:end], len(_PLACES)), 0) or _between_characters(window, end)
+        pieces.append(window[:cut])
+        start += cut
+    return [piece for piece in (*pieces, text[start:]) if piece.strip()]
 
 
 def _between_characters(text: str, end: int) -> int:
     """Not before a mark or a joiner, where one is near."""
-    for cut in range(end, max(end - 16, 0), -1):
+    for cut in range(min(end, len(text) - 1), max(end - 16, 0), -1):
         after, before = text[cut], text[cut - 1]
         if before not in _JOINS and after not in _JOINS and not unicodedata.combining(after):
             return cut
