@@ -39,7 +39,9 @@ _TOKENS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(://[^\s/:@\"']*:)[^\s/\"']+@"), rf"\1{HIDDEN}@"),  # the last @ ends it
     (re.compile(r"([?&](?:token|key|api_key|secret|password|code|ticket)=)[^\s&\"'#]+", re.I),
      rf"\1{HIDDEN}"),
-    (re.compile(r"\b(sk-|xox[a-z]-|gh[pousr]_|hf_|mgt_)[A-Za-z0-9_-]{16,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6}\.[\w-]{27,}"), HIDDEN),  # Discord
+    (re.compile(r"\b(sk-|xox[a-z]-|xapp-|syt_|whsec_|EAA|gh[pousr]_|hf_|mgt_)[A-Za-z0-9_+/=-]{16,}"),
+     rf"\1{HIDDEN}"),
 )  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]|[\t\n]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -48,6 +50,13 @@ _QUIET = (
     "httpx",
     "httpcore",
     "telegram",
+    "discord",
+    "slack_sdk",
+    "nio",
+    "peewee",
+    "slixmpp",
+    "aioimaplib",
+    "aiosmtplib",
     "aiohttp.access",
     "hpack",
     "apscheduler",

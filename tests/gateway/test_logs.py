@@ -76,6 +76,11 @@ def _fail(why: str) -> None:
         ("redis://:p@hunter2@host:6379/0", "hunter2"),
         ("GET /x?token=abcdef&y=1", "abcdef"),
         ("key sk-abcdefghijklmnopqrstuvwx is wrong", "abcdefghijklmnopqrstuvwx"),
+        (f"login with {'M' * 24}.{'abcdef'}.{'q' * 38} failed", "q" * 38),
+        ("xapp-1-A0123-456-abcdefabcdefabcdef", "abcdefabcdefabcdef"),
+        ("syt_bW9sdHk_abcdefghijklmnop_012345", "abcdefghijklmnop"),
+        ("EAAGm0PX4ZCpsBAabcdefghijklmnop", "m0PX4ZCpsBAabcdefghijklmnop"),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
         ("mgt_0123456789ab_abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz"),
     ],
 )
