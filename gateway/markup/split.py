@@ -161,13 +161,14 @@ class Splitter:
         language = info.split()[0] if info else ""
         language = language if LANGUAGE.fullmatch(language) else ""
         around = self._code_size("", language)
+        feed = self._measure("\n")
         pieces: list[str] = []
         lines: list[str] = []
         used = around
         for line in content.rstrip("\n").split("\n"):
             rest = line
             while True:
-                length = self._code_size(rest, language) - around + (1 if lines else 0)
+                length = self._code_size(rest, language) - around + (feed if lines else 0)
                 if used + length <= limit:
                     break
                 if lines:
@@ -276,16 +277,17 @@ class Splitter:
 
     def _packed(self, pieces: Sequence[str], joint: str, limit: int) -> list[str]:
         """As many in one as fit, in order."""
+        between = max(2, self._measure(joint))
         packed: list[str] = []
         room = 0
         for piece in pieces:
-            length = self.size(piece) + 2
+            length = self.size(piece) + between
             if packed and length <= room:
                 packed[-1] += joint + piece
                 room -= length
             else:
                 packed.append(piece)
-                room = limit - length + 2
+                room = limit - length + between
         return packed
 
 
