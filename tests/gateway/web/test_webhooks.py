@@ -97,3 +97,64 @@ async def test_guessing_the_secret_is_limited_before_it_is_looked_at() -> None:
         assert statuses == [403] * 4 + [429] * 4
         assert (await deliver(home, {"X-Secret": "right"}))[0] == 429
         assert hook.bodies == []
+
+
+class SignedHook(FakeHook):
+    """A platform that signs bodies, and asks whether the address is the right one."""
+
+    async def receive(self, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        if not hmac.compare_digest(headers.get("x-signature", ""), f"signed {len(body)}"):
+            return WebhookAnswer(status=401)
+        return await super().receive(headers, body)
+
+    async def handshake(self, query: Mapping[str, str]) -> WebhookAnswer:
+        if query.get("token") != "right":
+            return WebhookAnswer(status=403)
+        challenge = query.get("challenge", "")
+        return WebhookAnswer(status=200, body=challenge.encode(), content_type="text/plain")
+
+
+async def ask(home: House, query: str, path: str = "fake/default") -> tuple[int, str, str]:
+    async with home.client.get(f"{home.url}/webhooks/{path}?{query}") as response:
+        return response.status, await response.text(), response.headers["Content-Type"]
+
+
+async def test_a_wrong_signature_counts_as_a_guess_although_the_body_was_read() -> None:
+    hook = SignedHook()
+    async with house(webhooks={"fake/default": hook}, limits=Limits(guesses=3)) as home:
+        good = {"X-Secret": "right", "X-Signature": "signed 2"}
+        assert (await deliver(home, good))[0] == 200
+        bad = {"X-Secret": "right", "X-Signature": "signed 3"}
+        assert [(await deliver(home, bad))[0] for _ in range(5)] == [401] * 3 + [429] * 2
+        assert (await deliver(home, good))[0] == 429
+        assert hook.bodies == [b"{}"]
+
+
+async def test_a_handshake_is_the_adapters_own_answer() -> None:
+    async with house(webhooks={"fake/default": SignedHook()}) as home:
+        status, body, kind = await ask(home, "token=right&challenge=123")
+        assert (status, body) == (200, "123")
+        assert kind.startswith("text/plain")
+        assert (await ask(home, "token=wrong&challenge=123"))[0] == 403
+        assert (await ask(home, ""))[0] == 403
+        assert (await ask(home, "token=right", path="fake/other"))[0] == 404
+
+
+async def test_a_parameter_that_came_twice_is_left_out() -> None:
+    async with house(webhooks={"fake/default": SignedHook()}) as home:
+        assert (await ask(home, "token=right&token=right"))[0] == 403
+        status, body, _ = await ask(home, "token=right&challenge=1&challenge=2")
+        assert (status, body) == (200, "")
+
+
+async def test_a_webhook_that_asks_nothing_has_no_handshake() -> None:
+    async with house(webhooks={"fake/default": FakeHook()}) as home:
+        assert (await ask(home, "token=right"))[0] == 404
+
+
+async def test_guessing_the_handshakes_token_is_limited() -> None:
+    async with house(webhooks={"fake/default": SignedHook()}, limits=Limits(guesses=3)) as home:
+        statuses = [(await ask(home, f"token={n}"))[0] for n in range(5)]
+        assert statuses == [403] * 3 + [429] * 2
+        assert (await ask(home, "token=right"))[0] == 429
+        assert (await deliver(home, {"X-Secret": "right", "X-Signature": "signed 2"}))[0] == 429
