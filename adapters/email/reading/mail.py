@@ -22,7 +22,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 25 * 2**20
     """Bytes of the whole mail."""
     block: int = 64 * 2**10
-    """Bytes of all headers of a mail or part, and of those of all parts together."""
+    """Bytes of all headers of the mail or of one part; twice that for all together."""
     header: int = 8 * 2**10
     """Bytes of one header, folds included."""
     headers: int = 200
@@ -147,3 +147,10 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
     def all(self, name: str) -> tuple[str, ...]:
         return tuple(value for known, value in self.headers if known == name)
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the reading child says of a mail."""
+
+    mail: Mail | None = None
+    problem: str = ""
