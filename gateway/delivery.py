@@ -46,6 +46,10 @@ SETTLE_SECONDS = 120.0
 """How long a part that was sent is remembered while the store does not answer."""
 
 
+class _NeverKnown(Uncertain):
+    """The platform was asked for an earlier send, and will never be able to tell."""
+
+
 class DeliveryWatcher(Protocol):
     def part_settled(self, account: str, outcome: str) -> None: ...
     def part_paced(self, seconds: float) -> None: ...
@@ -88,7 +92,7 @@ class Delivery:
         self._settings = settings
         self._busy: dict[ConversationId, asyncio.Task[None]] = {}
         self._pacing: set[ConversationId] = set()
-        """Of the busy ones: those whose part waits for the platform's rate."""
+        """Of the busy ones: those whose part waits for the platform's rate, or for its word."""
         self._left = False
         """Whether more may be due than was begun."""
         self._again: set[ConversationId] = set()
@@ -220,6 +224,8 @@ class Delivery:
         except Retryable as later:
             wait = later.after or _backoff(head.attempts, self._settings.longest_wait)
             return await self._defer(head, wait, counted=True, reason=str(later))
+        except _NeverKnown as lost:
+            return await self._held(head, str(lost))
         except Uncertain as cut:
             return await self._uncertain(head, head.outbound, str(cut))
         except GatewayError as failure:
@@ -278,7 +284,7 @@ class Delivery:
         """The message of a preview whose first send was cut, where the platform can tell. It has
         the key of the final text, which would be taken for its repetition and not be shown."""
         if isinstance(self._adapter, ReadsBack):
-            found = await self._adapter.find(outbound)
+            found = await self._asked(self._adapter, outbound)
         elif self._capabilities.idempotent_send:
             found = await self._adapter.send(outbound)
         else:
@@ -329,11 +335,42 @@ class Delivery:
     async def _reconciled(self, head: Head, outbound: Outbound) -> Receipt | None:
         """An earlier send of this part never reported back."""
         if isinstance(self._adapter, ReadsBack):
-            found = await self._adapter.find(outbound)
-            return found or await self._first_send(head, outbound)
+            return await self._looked_up(self._adapter, head, outbound)
         if self._settings.on_uncertain == "resend":
             return await self._first_send(head, outbound)
         raise Uncertain("the send was cut and the platform cannot be asked")
+
+    async def _looked_up(
+        self, adapter: ReadsBack, head: Head, outbound: Outbound
+    ) -> Receipt | None:
+        """Ask until the platform can say. Put off like a send that failed, the part would count as
+        never begun, and be sent a second time."""
+        tries, waited = 0, False
+        while not waited or await self._still_due(head):
+            try:
+                found = await self._asked(adapter, outbound)
+            except Retryable as later:
+                seldom.warning("send_not_looked_up", reply=head.reply, reason=str(later))
+                wait = later.after or _backoff(tries, self._settings.longest_wait)
+                tries, waited = tries + 1, True
+                await self._wait_undecided(head, wait)
+            else:
+                return found or await self._first_send(head, outbound)
+        return None
+
+    async def _wait_undecided(self, head: Head, seconds: float) -> None:
+        """May be cut: the part stays marked as being sent."""
+        self._pacing.add(head.conversation)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._pacing.discard(head.conversation)
+
+    async def _asked(self, adapter: ReadsBack, outbound: Outbound) -> Receipt | None:
+        try:
+            return await adapter.find(outbound)
+        except Uncertain as cut:
+            raise _NeverKnown(str(cut)) from cut
 
     async def _uncertain(self, head: Head, outbound: Outbound, reason: str) -> bool:
         """The send of just now was cut."""
@@ -343,6 +380,9 @@ class Delivery:
             # Still marked as being sent: the next look reconciles it.
             await asyncio.sleep(_backoff(head.attempts, 5.0))
             return True
+        return await self._held(head, reason)
+
+    async def _held(self, head: Head, reason: str) -> bool:
         log.warning("part_uncertain", reply=head.reply, part=head.part, reason=reason)
         await self._outbox.settle(self._own, head, "uncertain", reason=reason)
         self._count(head, "uncertain")

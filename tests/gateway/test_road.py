@@ -12,8 +12,8 @@ import pytest
 
 from gateway.delivery import DeliveryConfig
 from gateway.errors import Busy, Failed, Refused, Unavailable, Uncertain
-from gateway.message import reply_id
-from gateway.ports import LanePolicy, Live, Restarted
+from gateway.message import Outbound, reply_id
+from gateway.ports import LanePolicy, Live, Receipt, Restarted
 from gateway.queues.channels import publish
 from gateway.queues.claims import Claims
 from gateway.queues.dead import DeadLetters
@@ -307,6 +307,45 @@ async def test_a_cut_send_is_looked_up_where_the_platform_can_be_asked(road: Roa
         await road.settled(sent=2, uncertain=0)
 
     assert road.platform.texts() == ["echo a", "echo b"]
+
+
+async def test_a_cut_send_that_cannot_be_looked_up_yet_is_asked_for_again_and_never_repeated(
+    road: Road,
+) -> None:
+    class Slow(ReadingAdapter):
+        asked = 0
+
+        async def find(self, outbound: Outbound) -> Receipt | None:
+            Slow.asked += 1
+            if Slow.asked <= 3:
+                raise Unavailable("nobody can say now", after=0.01)
+            return await super().find(outbound)
+
+    road.adapter = Slow
+    road.platform.faults.append(Fault(Uncertain("cut"), applied=True))
+    async with road.working(), road.sending():
+        await road.put(message("1", text="a"))
+        await road.settled(sent=1, uncertain=0)
+
+    assert (road.platform.texts(), road.platform.sends) == (["echo a"], 1)
+
+
+async def test_a_cut_send_that_can_never_be_looked_up_is_listed_and_the_next_goes_out(
+    road: Road,
+) -> None:
+    class Blind(ReadingAdapter):
+        async def find(self, outbound: Outbound) -> Receipt | None:
+            raise Uncertain("nobody will ever say")
+
+    road.adapter = Blind
+    road.platform.faults.append(Fault(Uncertain("cut"), applied=False))
+    async with road.working(), road.sending():
+        await road.put(message("1", text="a"))
+        await road.settled(uncertain=1)
+        await road.put(message("2", text="b"))
+        await road.settled(sent=1, uncertain=1)
+
+    assert road.platform.texts() == ["echo b"]
 
 
 async def test_resending_when_uncertain_is_a_setting(road: Road) -> None:
