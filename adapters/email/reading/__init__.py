@@ -18,7 +18,7 @@ from adapters.email.reading.mail import (
     Result,
     Unreadable,
 )
-from adapters.email.reading.manners import Manners, why_not_answered
+from adapters.email.reading.manners import Manners, loop_count, why_not_answered
 from adapters.email.reading.reader import Reader, read
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "grade",
     "header_safe",
     "id_safe",
+    "loop_count",
     "read",
     "why_not_answered",
 ]

@@ -114,8 +114,9 @@ def why_not_answered(mail: Mail, own: Collection[str], manners: Manners | None =
 
 def loop_count(mail: Mail) -> int:
     """How often our kind has answered in this thread, by the mark that its mails carry."""
-    counts = (each for each in mail.all(LOOP) if each.isascii() and each.isdigit())
-    return max((min(int(each[:4]), 1_000) for each in counts), default=1 if mail.has(LOOP) else 0)
+    counts = [each[:4] for each in mail.all(LOOP)]
+    known = [int(each) for each in counts if each.isascii() and each.isdigit()]
+    return max(known, default=len(counts[:1]))
 
 
 def _by_envelope(mail: Mail) -> str:
