@@ -1,0 +1,398 @@
+"""A payload of Slack's becomes an `Inbound`. Pure: no clock, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adapters.slack.emoji import sign_of
+from adapters.slack.native import (
+    Callback,
+    File,
+    Interaction,
+    Message,
+    Payload,
+    Reaction,
+    Slash,
+    convert,
+)
+from adapters.slack.text import mentioned, plain, without_mention
+from gateway import sniff
+from gateway.message import (
+    Account,
+    Attachment,
+    Inbound,
+    InboundKind,
+    Place,
+    Sender,
+    conversation_id,
+    inbound_id,
+)
+
+_WRITTEN = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
+"""Subtypes that somebody wrote; all others are Slack's own notices."""
+_SLACKBOT = "USLACKBOT"
+RESPOND = "response_url"
+"""Header of a slash command: where it may be answered in places that the app is not in."""
+_NAMED = 5
+"""People of one message whose names are looked up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Somebody whose name was looked up."""
+
+    name: str
+    team: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Self:
+    """Who we are on the platform, and how we behave there."""
+
+    account: Account
+    team: str
+    user: str
+    bot: str = ""
+    threads: bool = True
+    commands: frozenset[str] = frozenset()
+    """Names of the gateway's commands: what may follow the slash command."""
+    patterns: Sequence[str] = ()
+    _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.patterns:
+            words = "|".join(re.escape(each.strip()) for each in self.patterns)
+            called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+            object.__setattr__(self, "_called", called)
+
+    def called_in(self, text: str) -> bool:
+        return self._called is not None and self._called.search(text) is not None
+
+    def wrote(self, message: Message) -> bool:
+        return message.user == self.user or (bool(self.bot) and message.bot_id == self.bot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """An event, and what has to be done before it is handed in."""
+
+    event: Inbound
+    files: tuple[File, ...] = ()
+    """To be fetched, one for each of the event's attachments."""
+    people: tuple[str, ...] = ()
+    """Ids whose names would make the event more readable."""
+    once: bool = False
+    """Slack does not repeat it: whoever pressed or typed sees at once that it failed."""
+
+
+def parse(payload: Payload, me: Self, people: Mapping[str, Known]) -> Parsed | None:
+    """None for what is no business of ours: our own messages, notices, unknown kinds.
+
+    Raises `Unreadable`.
+    """
+    if isinstance(payload, Slash):
+        return _slash(payload, me)
+    if isinstance(payload, Interaction):
+        return _button(payload, me)
+    match payload.event.get("type"):
+        case "message" | "app_mention":
+            return _written(convert(payload.event, Message), payload, me, people)
+        case "reaction_added":
+            return _reaction(convert(payload.event, Reaction), payload, me, people)
+    return None
+
+
+def _written(
+    message: Message, callback: Callback, me: Self, people: Mapping[str, Known]
+) -> Parsed | None:
+    if message.subtype == "message_changed":
+        return _edit(message, callback, me, people)
+    if message.subtype == "message_deleted":
+        return _delete(message, message.previous_message, message.deleted_ts, callback, me)
+    if message.subtype not in _WRITTEN:
+        return None
+    return _message(message, message, callback, me, people)
+
+
+def _message(
+    message: Message,
+    around: Message,
+    callback: Callback,
+    me: Self,
+    people: Mapping[str, Known],
+    *,
+    edit: str = "",
+) -> Parsed | None:
+    """`around` says in which channel: for an edit, the notice that holds the message."""
+    sender = _sender(message, callback, me, people)
+    if sender is None or not message.ts or not around.channel:
+        return None
+    said = message.text or ""
+    place = _place(message, around, me)
+    ids = mentioned(said)
+    text = plain(without_mention(said, me.user), {id: each.name for id, each in people.items()})
+    found = [_file(file) for file in message.files or () if _is_there(file)]
+    quote = _quote(message, people)
+    if not text and not found and me.user not in ids:
+        return None
+    addressed = (
+        place.kind == "direct"
+        or me.user in ids
+        or message.parent_user_id == me.user
+        or me.called_in(text)
+    )
+    command = addressed and text.startswith("/")
+    kind: InboundKind = "edit" if edit else "command" if command else "message"
+    event = _inbound(
+        me,
+        place,
+        sender,
+        native=message.ts,
+        event=f"e{edit}" if edit else "m",
+        kind=kind,
+        text=text,
+        attachments=tuple(attachment for attachment, _ in found),
+        target=message.ts if edit else "",
+        quote=quote,
+        mentions=ids,
+        addressed=addressed,
+        sent_at=_seconds(edit or message.ts),
+    )
+    wanted = [id for id in (message.user or "", *ids[:_NAMED]) if id and not message.bot_id]
+    return Parsed(
+        event=event,
+        files=tuple(file for _, file in found),
+        people=tuple(id for id in dict.fromkeys(wanted) if id != me.user),
+    )
+
+
+def _edit(
+    notice: Message, callback: Callback, me: Self, people: Mapping[str, Known]
+) -> Parsed | None:
+    """Slack also says "changed" for link previews, and of a thread's first message."""
+    message, before = notice.message, notice.previous_message
+    if message is None:
+        return None
+    if message.subtype == "tombstone":  # deleted, but its thread stays
+        return _delete(notice, before, message.ts, callback, me)
+    if message.edited is None or message.subtype not in _WRITTEN:
+        return None
+    if before is not None and before.text == message.text:
+        return None
+    return _message(message, notice, callback, me, people, edit=message.edited.ts)
+
+
+def _delete(
+    notice: Message, before: Message | None, ts: str | None, callback: Callback, me: Self
+) -> Parsed | None:
+    sender = _sender(before, callback, me, {}) if before is not None else None
+    if before is None or sender is None or not ts or not notice.channel:
+        return None
+    event = _inbound(
+        me,
+        _place(before, notice, me),
+        sender,
+        native=ts,
+        event="d",
+        kind="delete",
+        target=ts,
+        addressed=True,
+        sent_at=_seconds(notice.ts),
+    )
+    return Parsed(event=event)
+
+
+def _reaction(
+    reaction: Reaction, callback: Callback, me: Self, people: Mapping[str, Known]
+) -> Parsed | None:
+    item = reaction.item
+    if item.type != "message" or reaction.user in (me.user, _SLACKBOT) or not item.channel:
+        return None
+    place = Place(kind="direct" if item.channel.startswith("D") else "group", chat=item.channel)
+    known = people.get(reaction.user)
+    # Of a foreign workspace's people only a look-up says where they belong.
+    sure = not callback.is_ext_shared_channel or (known is not None and bool(known.team))
+    team = (known.team if known else "") or callback.team_id or me.team
+    sender = Sender(
+        id=f"{team}/{reaction.user}",
+        name=known.name if known else "",
+        grade="verified" if sure else "unverified",
+    )
+    event = _inbound(
+        me,
+        place,
+        sender,
+        native=item.ts,
+        event=f"r{reaction.event_ts}",
+        kind="reaction",
+        text=sign_of(reaction.reaction),
+        target=item.ts,
+        addressed=place.kind == "direct" or reaction.item_user == me.user,
+        sent_at=_seconds(reaction.event_ts),
+    )
+    return Parsed(event=event, people=(reaction.user,))
+
+
+def _button(press: Interaction, me: Self) -> Parsed | None:
+    action = press.actions[0] if press.actions else None
+    if press.type != "block_actions" or action is None or action.type != "button":
+        return None
+    if not action.value or press.channel is None or not press.channel.id or not action.action_ts:
+        return None  # a link, or something that is not ours
+    chat, inside = press.channel.id, press.container
+    thread = (press.message and press.message.thread_ts) or (inside and inside.thread_ts) or ""
+    about = (press.message and press.message.ts) or (inside and inside.message_ts) or ""
+    team = press.user.team_id or (press.team.id if press.team else "") or me.team
+    event = _inbound(
+        me,
+        _standing(chat, thread),
+        Sender(
+            id=f"{team}/{press.user.id}",
+            name=press.user.name or press.user.username or "",
+            grade="verified",
+        ),
+        native=action.action_ts,
+        event=f"b{press.user.id}",
+        kind="button",
+        text=action.value,
+        target=about,
+        reply_to=about,
+        addressed=True,
+        sent_at=_seconds(action.action_ts),
+    )
+    return Parsed(event=event, once=True)
+
+
+def _slash(slash: Slash, me: Self) -> Parsed | None:
+    place = _standing(slash.channel_id, "")
+    event = _inbound(
+        me,
+        place,
+        Sender(
+            id=f"{slash.team_id or me.team}/{slash.user_id}",
+            name=slash.user_name,
+            grade="verified",
+        ),
+        native=slash.trigger_id,
+        event="c",
+        kind="command",
+        text=_command(slash.text, me),
+        addressed=True,
+        headers={RESPOND: slash.response_url} if slash.response_url else {},
+    )
+    return Parsed(event=event, once=True)
+
+
+def _command(said: str, me: Self) -> str:
+    """``/moltgate new`` is ``/new``; what begins with no command of ours is meant for the model."""
+    text = plain(said, {}).strip()
+    word, _, rest = text.partition(" ")
+    if not text:
+        return "/help"
+    if word.lower().lstrip("/") in me.commands:
+        return f"/{word.lower().lstrip('/')} {rest}".strip()
+    return text
+
+
+def _inbound(
+    me: Self,
+    place: Place,
+    sender: Sender,
+    *,
+    native: str,
+    event: str,
+    kind: InboundKind,
+    text: str = "",
+    attachments: tuple[Attachment, ...] = (),
+    target: str = "",
+    reply_to: str = "",
+    quote: str = "",
+    mentions: tuple[str, ...] = (),
+    addressed: bool,
+    sent_at: float = 0.0,
+    headers: dict[str, str] | None = None,
+) -> Inbound:
+    return Inbound(
+        id=inbound_id(me.account, place.chat, native, event),
+        conversation=conversation_id(me.account, place, sender),
+        account=me.account,
+        place=place,
+        sender=sender,
+        kind=kind,
+        text=text,
+        attachments=attachments,
+        native_id=native,
+        target=target,
+        reply_to=reply_to,
+        quote=quote,
+        mentions=mentions,
+        addressed=addressed,
+        sent_at=sent_at,
+        headers=headers or {},
+    )
+
+
+def _sender(
+    message: Message, callback: Callback, me: Self, people: Mapping[str, Known]
+) -> Sender | None:
+    """Slack vouches for its ids. A user's own team is part of it: people of other workspaces write
+    in shared channels, and keep theirs."""
+    if me.wrote(message) or message.user == _SLACKBOT:
+        return None
+    team = message.user_team or message.team or message.source_team or callback.team_id or me.team
+    if message.bot_id or message.subtype == "bot_message":
+        who = message.user or message.bot_id
+        profile = message.bot_profile.name if message.bot_profile else ""
+        name = profile or message.username or ""
+        return Sender(id=f"{team}/{who}", name=name, is_bot=True, grade="verified") if who else None
+    if not message.user:
+        return None
+    known = people.get(message.user)
+    return Sender(id=f"{team}/{message.user}", name=known.name if known else "", grade="verified")
+
+
+def _place(message: Message, around: Message, me: Self) -> Place:
+    chat, thread = around.channel, message.thread_ts or ""
+    if around.channel_type == "im" or chat.startswith("D"):
+        return Place(kind="direct", chat=chat, thread=thread)
+    if not thread and me.threads:
+        thread = message.ts
+    return _standing(chat, thread)
+
+
+def _standing(chat: str, thread: str) -> Place:
+    if chat.startswith("D"):
+        return Place(kind="direct", chat=chat, thread=thread)
+    return Place(kind="thread" if thread else "group", chat=chat, thread=thread)
+
+
+def _is_there(file: File) -> bool:
+    return file.mode != "tombstone"
+
+
+def _file(file: File) -> tuple[Attachment, File]:
+    voice = file.subtype == "slack_audio"
+    attachment = Attachment(
+        kind=sniff.kind(file.mimetype or "", voice=voice) if not voice else "voice",
+        name=file.name or "",
+        size=file.size or 0,
+        duration=(file.duration_ms or 0.0) / 1000,
+    )
+    return attachment, file
+
+
+def _quote(message: Message, people: Mapping[str, Known]) -> str:
+    """The text of a message that was forwarded along."""
+    for shared in message.attachments or ():
+        if shared.text and (shared.is_share or shared.is_msg_unfurl):
+            return plain(shared.text, {id: each.name for id, each in people.items()})
+    return ""
+
+
+def _seconds(ts: str) -> float:
+    try:
+        return float(ts)
+    except ValueError:
+        return 0.0
