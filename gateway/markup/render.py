@@ -24,7 +24,7 @@ _WIDEST = 30
 """Characters of the widest column of a table that is set in columns."""
 _LEVELS = 6
 """List levels that are indented further than the one above."""
-_PLAIN = Dialect(escape=str)
+_PLAIN = Dialect(escape=str, block=lambda code, language: code, per_line=False)
 _NO_MARKS = Marks(before="", after="")
 
 

@@ -17,7 +17,7 @@ from markdown_it.token import Token
 
 from gateway.markup.cuts import at_spaces, candidates
 from gateway.markup.dialect import Dialect
-from gateway.markup.render import LANGUAGE, render
+from gateway.markup.render import LANGUAGE, Rendered, render
 from gateway.markup.text import clean
 from gateway.markup.tree import parse
 from gateway.markup.units import Measure, fit
@@ -29,6 +29,12 @@ _TRIES = 24
 _FORMATTED = 65_536
 """Characters of a text that are formatted; what follows is shown as it was written. Markup made to
 be hard takes a tenth of a millisecond for each."""
+_WORK = 60
+_LEAST = 2_000
+"""Characters that may be rendered for each character of a text, which counts as this long at least,
+before it gives up its formatting."""
+_LONGER = 8
+"""How much longer than the limit a paragraph may be and yet be measured as a whole."""
 _ROOM = 40
 """Units kept free for the markers that are put around inner pieces."""
 _MARKER = re.compile(r"( *(?:[-*+]|\d{1,9}[.)]))( *)")
@@ -55,7 +61,6 @@ class Splitter:
         self._caption = caption
         self._captioned = captioned
         self._file_alone = file_alone
-        self._written = dialect.counts == "written" or dialect.quote is None
 
     def split(self, outbound: Outbound) -> list[Outbound]:
         """Parts within the limits, one message each: texts first, then files.
@@ -81,12 +86,16 @@ class Splitter:
 
     def texts(self, markdown: str) -> list[str]:
         """CommonMark in pieces that are each within the limit when they are rendered."""
-        return self._texts(markdown, self._limit)
+        source = clean(markdown)
+        cutting = _Cutting(self._dialect, self._measure, _WORK * max(len(source), _LEAST))
+        try:
+            return cutting.texts(source, self._limit)
+        except _TooMuch:
+            return cutting.unformatted(source, self._limit)
 
     def size(self, markdown: str) -> int:
         """Length as the platform counts it."""
-        rendered = render(markdown, self._dialect)
-        return self._measure(rendered.markup if self._written else rendered.text)
+        return _Cutting(self._dialect, self._measure).size(markdown)
 
     def _contents(self, outbound: Outbound) -> Iterator[tuple[str, tuple[Attachment, ...]]]:
         text, files = clean(outbound.text), outbound.files
@@ -106,11 +115,26 @@ class Splitter:
             yield from ((piece, ()) for piece in self.texts(text))
         yield from (("", (file,)) for file in files)
 
-    def _texts(self, markdown: str, limit: int) -> list[str]:
-        source = clean(markdown)
+
+class _TooMuch(Exception):
+    """More work than a text of this length is worth."""
+
+
+class _Cutting:
+    """One text being cut. `work` is how many characters may be rendered on the way."""
+
+    def __init__(self, dialect: Dialect, measure: Measure, work: int | None = None) -> None:
+        self._dialect = dialect
+        self._measure = measure
+        self._work = work
+        self._sizes: dict[str, int] = {}
+        self._written = dialect.counts == "written" or dialect.quote is None
+
+    def texts(self, source: str, limit: int) -> list[str]:
+        """Pieces of a cleaned text."""
         if len(source) > _FORMATTED:
             cut = max(source.rfind("\n\n", 0, _FORMATTED), _FORMATTED // 2)
-            return [*self._texts(source[:cut], limit), *self._as_text(source[cut:], limit)]
+            return [*self.texts(source[:cut], limit), *self._as_text(source[cut:], limit)]
         if self.size(source) <= limit:
             return [source]
         env: dict[str, Any] = {}
@@ -119,8 +143,26 @@ class Splitter:
         pieces = _with_definitions(pieces, env.get("references", {}))
         fits = pieces and all(self.size(piece) <= limit for piece in pieces)
         if not fits or not (_has_table(tokens) or self._same(source, pieces)):
-            return self._unformatted(source, limit)
+            return self.unformatted(source, limit)
         return pieces
+
+    def size(self, markdown: str) -> int:
+        if markdown not in self._sizes:
+            rendered = self._render(markdown)
+            shown = rendered.markup if self._written else rendered.text
+            self._sizes[markdown] = self._measure(shown)
+        return self._sizes[markdown]
+
+    def unformatted(self, block: str, limit: int) -> list[str]:
+        """What the block shows, as text in which nothing is a marker."""
+        return self._as_text(render(block, self._dialect).text, limit)
+
+    def _render(self, markdown: str) -> Rendered:
+        if self._work is not None:
+            self._work -= len(markdown)
+            if self._work < 0:
+                raise _TooMuch
+        return render(markdown, self._dialect)
 
     def _pieces(self, source: str, tokens: Sequence[Token], limit: int) -> list[str]:
         lines = source.split("\n")
@@ -154,7 +196,7 @@ class Splitter:
                 cut = []
         fits = cut and all(self.size(piece) <= limit for piece in cut)
         whole = tokens[0].type == "table_open" or _has_table(tokens) or self._same(block, cut)
-        return cut if fits and whole else self._unformatted(block, limit)
+        return cut if fits and whole else self.unformatted(block, limit)
 
     def _code(self, content: str, info: str, limit: int) -> list[str]:
         """Closed and opened again, with the language."""
@@ -217,7 +259,7 @@ class Splitter:
         marker, space = found[1].lstrip(), found[2]
         offset = len(found[1]) + (len(space) if 1 <= len(space) <= 4 else 1)
         content = [item[0][offset:], *(_dedented(line, offset) for line in item[1:])]
-        pieces = self._texts("\n".join(content), _inner(limit))
+        pieces = self.texts("\n".join(content), _inner(limit))
         hanging = "\n" + " " * (len(marker) + 1)
         return [f"{marker} " + pieces[0].lstrip("\n").replace("\n", hanging), *pieces[1:]]
 
@@ -225,7 +267,7 @@ class Splitter:
         content = "\n".join(_QUOTED.sub("", line, count=1) for line in lines)
         quoted: list[str] = []
         for room in (_inner(limit), limit * 3 // 4, limit // 2):
-            pieces = self._texts(content, room)
+            pieces = self.texts(content, room)
             quoted = ["> " + piece.replace("\n", "\n> ") for piece in pieces]
             if not self._written or all(self.size(piece) <= limit for piece in quoted):
                 break
@@ -241,7 +283,7 @@ class Splitter:
 
     def _paragraph(self, text: str, limit: int) -> list[str]:
         pieces: list[str] = []
-        while self.size(text) > limit:
+        while len(text) > _LONGER * limit or self.size(text) > limit:
             cut = next(
                 (
                     at
@@ -251,7 +293,7 @@ class Splitter:
                 0,
             )
             if not cut:
-                return []
+                return [*pieces, text] if self.size(text) <= limit else []
             pieces.append(text[:cut].rstrip())
             text = text[cut:].lstrip()
         return [*pieces, text] if text else pieces
@@ -262,12 +304,8 @@ class Splitter:
 
     def _same(self, whole: str, pieces: Sequence[str]) -> bool:
         """Whether the pieces show what the whole does, white space aside."""
-        shown = "".join(render(piece, self._dialect).text for piece in pieces)
-        return _squeezed(render(whole, self._dialect).text) == _squeezed(shown)
-
-    def _unformatted(self, block: str, limit: int) -> list[str]:
-        """What the block shows, as text in which nothing is a marker."""
-        return self._as_text(render(block, self._dialect).text, limit)
+        shown = "".join(self._render(piece).text for piece in pieces)
+        return _squeezed(self._render(whole).text) == _squeezed(shown)
 
     def _as_text(self, text: str, limit: int) -> list[str]:
         return [_backslashed(piece) for piece in at_spaces(text, limit, self._text_size)]
