@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from adapters.webhook.config import MapConfig
 from adapters.webhook.mapping import Unmappable, is_true, looking, path, template
+from adapters.webhook.render import ECHO, MESSAGE
 from gateway.marks import thinned
 from gateway.markup import clean
 from gateway.message import (
@@ -145,7 +146,7 @@ def mapped(
         text = without_commands(text)
     if not text:
         raise Unmappable("the map makes no text of this payload")
-    echo = {f"echo.{name}": template(each).fill(look)[:8000] for name, each in given.echo.items()}
+    echo = {ECHO + name: template(each).fill(look)[:8000] for name, each in given.echo.items()}
     event = _inbound(
         account,
         ids(_id(template(given.id).fill(look), "id") if given.id else ""),
@@ -204,7 +205,7 @@ def _inbound(
         reply_to=reply_to,
         quote=quote,
         sent_at=sent_at,
-        headers=dict(headers or {}),
+        headers={MESSAGE: ids.message, **(headers or {})},
     )
 
 

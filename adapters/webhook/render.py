@@ -19,7 +19,10 @@ DIALECT = Dialect(escape=str)
 """Only for measuring: what is posted is CommonMark, as it is."""
 
 _splitter = Splitter(DIALECT, TEXT_LIMIT)
-_ECHO = "echo."
+ECHO = "echo."
+"""Begins the headers of an event that come back in its answer."""
+MESSAGE = "message"
+"""The header with its id: an answer in a direct chat points at nothing by itself."""
 
 
 def split(outbound: Outbound) -> Sequence[Outbound]:
@@ -40,7 +43,7 @@ def body(outbound: Outbound, contents: Sequence[str]) -> bytes:
         "kind": outbound.kind,
         "account": outbound.account.id,
         "conversation": outbound.place.chat,
-        "in_reply_to": outbound.reply_to,
+        "in_reply_to": outbound.headers.get(MESSAGE, outbound.reply_to),
         "text": text,
         "html": html(text) if text.strip() else "",
         "buttons": [[_button(each) for each in row] for row in outbound.buttons],
@@ -71,5 +74,5 @@ def _file(file: Attachment, content: str) -> dict[str, Any]:
 def _echo(headers: Mapping[str, str]) -> dict[str, str]:
     """What the map said is to come back."""
     return {
-        name.removeprefix(_ECHO): value for name, value in headers.items() if name.startswith(_ECHO)
+        name.removeprefix(ECHO): value for name, value in headers.items() if name.startswith(ECHO)
     }

@@ -101,7 +101,7 @@ def test_a_payload_becomes_a_message(name: str) -> None:
     assert parsed is not None
     event = parsed.event
     assert (event.place.chat, event.sender.id, event.text) == (conversation, sender, text)
-    assert event.headers == echo
+    assert event.headers == {"message": "m1", **echo}
 
 
 def test_what_nobody_asked_about_is_left_out() -> None:

@@ -42,8 +42,7 @@ async def test_an_answer_says_what_it_answers_and_comes_in_two_forms(
 ) -> None:
     answer = part(
         "**Yes**, see `x` <b>",
-        reply_to="msg_7",
-        headers={"echo.issue": "12", "message-id": "x"},
+        headers={"message": "msg_7", "echo.issue": "12", "message-id": "x"},
         buttons=((Button(label="More", data="more"), Button(label="Page", url="https://a.b")),),
     )
     receipt = await adapter.send(answer)
