@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import email.utils
 import hashlib
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class _Heads:
         if len(values) > 1:
             return self._nobody("several_from")
         try:
-            found = mailboxes(values[0]) if values else []
+            found = mailboxes(values[0], groups=False) if values else []
         except Malformed:
             return self._nobody("bad_from")
         if len(found) > 1:
@@ -220,10 +221,11 @@ class _Body:
                 self.problems.append("html_slow")
             self.said.append((written[:room], True))
             return
+        written = written[: room + 1_000]
         if part.parameter("format").lower() == "flowed":
             delete_space = part.parameter("delsp").lower() == "yes"
             written = text.unflow(written, delete_space=delete_space)
-        self.said.append((text.tidy(written[: room + 1_000])[:room], False))
+        self.said.append((text.tidy(written)[:room], False))
 
     def _keep(self, part: Part, related: bool) -> None:
         if part.type in _NOT_KEPT:
@@ -298,21 +300,21 @@ def _name(part: Part) -> str:
 
 
 def _uudecoded(raw: bytes) -> bytes:
-    found: list[bytes] = []
-    for line in raw.split(b"\n"):
-        line = line.rstrip(b"\r")
+    found = bytearray()
+    for line in io.BytesIO(raw):
+        line = line.rstrip(b"\r\n")
         if line.startswith((b"begin ", b"end")) or not line:
             continue
         try:
-            found.append(binascii.a2b_uu(line))
+            found += binascii.a2b_uu(line)
         except binascii.Error:
             # Some programs write a length that does not fit the line.
             length = (((line[0] - 32) & 63) * 4 + 5) // 3
             try:
-                found.append(binascii.a2b_uu(line[:length]))
+                found += binascii.a2b_uu(line[:length])
             except binascii.Error:
                 break
-    return b"".join(found)
+    return bytes(found)
 
 
 def _message_id(headers: Sequence[Header]) -> str:

@@ -175,16 +175,16 @@ _ALIKE = {
 }
 """What reads as these letters: Cyrillic, Greek and Armenian ones, digits, and an l as an i."""
 _READS = str.maketrans({alike: letter for letter, many in _ALIKE.items() for alike in many})
-_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+_PAIRS = (("rn", "m"), ("vv", "w"), ("ci", "d"))
 
 
 def _skeleton(text: str) -> str:
     """What it looks like at a glance."""
     local, at, domain = text.rpartition("@")
     shown = unicodedata.normalize("NFKD", f"{local}{at}{_shown(domain)}").lower()
-    for pair, one in _PAIRS:
-        shown = shown.replace(pair, one)
     kept = "".join(char for char in shown if not unicodedata.combining(char)).translate(_READS)
+    for pair, one in _PAIRS:
+        kept = kept.replace(pair, one)
     return kept.replace("-", "").replace("_", "")
 
 

@@ -56,7 +56,7 @@ _PRECEDENCE = {
     "autoreply": "auto_reply",
 }
 _ROBOT = re.compile(
-    r"mailer[-_.]?daemon|post[-_.]?master|mail[-_.]?delivery[-_.]?(?:system|subsystem)?|daemon"
+    r"m(?:ailer)?[-_.]?daemon|post[-_.]?master|mail[-_.]?delivery[-_.]?(?:system|subsystem)?|daemon"
     r"|(?:do[-_.]?)?not?[-_.]?repl(?:y|ies)|do[-_.]?not[-_.]?(?:respond|answer)"
     r"|no[-_.]?(?:respon[ds]e?|answer|return|contact)|nobody|null|devnull|blackhole"
     r"|listserv|majordomo|mailman|sympa|auto[-_.]?(?:reply|responder|response|answer|mailer)"
@@ -68,6 +68,7 @@ _LIST_OFFICE = re.compile(r"owner-.+|.+-(?:request|owner)")
 _FRAMED = re.compile(
     r"bounces?|.+-(?:bounces?|errors?)"
     r"|(?:bounces?|noreply|no-reply|donotreply|do-not-reply|autoreply)[-+=._].+"
+    r"|.*anti[-_.]?(?:virus|spam).*"
     r"|.+[-+._](?:noreply|no[-_.]reply|donotreply|do[-_.]not[-_.]reply)"
 )
 _SUBJECT = re.compile(
@@ -78,10 +79,10 @@ _SUBJECT = re.compile(
     r"|r[ée]ponse automatique|respuesta autom[áa]tica|risposta automatica|resposta autom[áa]tica"
     r"|fr[åa]nvaro(?:meddelande)?|odpowied[zź] automatyczna|автоответ|автоматический ответ"
     r"|自动回复|自動回覆|自動応答|부재중"
-    r"|undeliver(?:ed|able)(?: mail returned to sender)?|delivery (?:failure|delayed)"
+    r"|undeliver(?:ed|able)(?: mail returned to sender)?|delivery (?:failure(?: notification)?|delayed)"
     r"|delivery status notification|mail delivery (?:failed|system|subsystem)|returned mail"
     r"|failure notice|mail system error|message could not be delivered|unzustellbar)"
-    r"\s*(?:[:(\uff1a-]|$|(?:re|aw|sv)\b)",
+    r"\s*(?:[:(\uff1a-]|$|(?:re|aw|sv)\b)|.{0,400}\((?:delivery failed|failure)\)$",
     re.IGNORECASE,
 )
 """Alone or before a colon: people, too, write about being out of the office."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 _PROGRAM = Path(__file__).with_name("child.py")
 _START = 60.0
 """Seconds in which a child has to be there, on a machine that is very busy."""
+_LEAVE = 5.0
+"""Seconds for a child that hung up, to end by itself and so to tell why."""
 _MAILS = 500
 """After so many a child is replaced, so that nothing can pile up in it."""
 _ENDED_BY = {signal.SIGPROF: "more CPU than the limit", signal.SIGXCPU: "more CPU than the limit"}
@@ -105,6 +108,9 @@ class Reader:
         return told
 
     async def _why_gone(self, process: Process) -> _Broken:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE):
+                await process.wait()
         await self._end()
         ended_by = -(process.returncode or 0)
         reason = _ENDED_BY.get(signal.Signals(ended_by)) if ended_by in _SIGNALS else None
@@ -145,8 +151,10 @@ class Reader:
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            # Not `process.kill()`, which may reap it and lose what it ended by.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         assert process.stdin is not None
         process.stdin.close()
         await process.communicate()  # reads to the end, so that the pipes are closed, too

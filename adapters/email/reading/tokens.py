@@ -88,15 +88,16 @@ class Mailbox(NamedTuple):
     """As written; not yet checked."""
 
 
-def mailboxes(value: str) -> list[Mailbox]:
-    """The addresses of a header; those inside groups count as others. Raises `Malformed`."""
+def mailboxes(value: str, *, groups: bool = True) -> list[Mailbox]:
+    """The addresses of a header; those inside groups count as others. Raises `Malformed`, also for
+    a group where none is wanted."""
     found: list[Mailbox] = []
     waiting: list[Token] = []
     group = inside = False
     for token in tokens(value, "<>,;:"):
         if token.kind == ":" and not inside:
-            if group:
-                raise Malformed("a group within a group")
+            if group or not groups:
+                raise Malformed("a group where none may be")
             group, waiting = True, []
         elif token.kind in ",;" and not inside:
             found += _mailbox(waiting)
