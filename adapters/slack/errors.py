@@ -122,6 +122,7 @@ TABLE: dict[type[Exception], Callable[[Any], GatewayError]] = {
     aiohttp.ConnectionTimeoutError: _never_left,
     aiohttp.ClientHttpProxyError: _never_left,
     aiohttp.InvalidURL: _never_left,
+    aiohttp.NonHttpUrlClientError: _never_left,
     aiohttp.WSServerHandshakeError: _never_left,
     aiohttp.ClientError: _cut,
     TimeoutError: _cut,

@@ -127,7 +127,7 @@ def _button(button: Button, action: str) -> dict[str, Any]:
 
 
 def _labels(outbound: Outbound) -> list[str]:
-    return [rendered(each.label).text for row in outbound.buttons for each in row]
+    return [rendered(each.label).markup for row in outbound.buttons for each in row]
 
 
 def _cut(text: str, limit: int) -> str:

@@ -21,6 +21,8 @@ FRESH = 3600.0
 """Seconds after which a name is looked up again."""
 PATIENCE = 1.0
 """Seconds for names: an event has to be stored within three."""
+_PAUSE = 5.0
+"""Seconds without look-ups after one that failed."""
 AT_ONCE = 4
 """Look-ups under way; beyond it, names are done without: strangers can cause them."""
 
@@ -46,6 +48,7 @@ class People:
                     for id in missing:
                         await self._look_up(id)
             except TimeoutError:
+                self._until = self._clock.monotonic() + _PAUSE
                 log.debug("names_took_too_long")
             finally:
                 self._busy -= 1
@@ -60,7 +63,7 @@ class People:
         except BadConfig:
             raise
         except Retryable as later:
-            self._until = self._clock.monotonic() + (later.after or 5.0)
+            self._until = self._clock.monotonic() + (later.after or _PAUSE)
         except GatewayError as problem:
             log.debug("name_not_found", reason=str(problem))
             self._note(id, Known(name=""))

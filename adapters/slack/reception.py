@@ -75,7 +75,11 @@ class Reception:
         count: Callable[[str], None],
         *,
         follow: bool,
+        patience: float = ACK_SECONDS,
+        most: int = MOST,
     ) -> None:
+        """`patience` is how long Slack is kept waiting, `most` how many events may be on their way
+        in."""
         self._me = me
         self._people = people
         self._files = files
@@ -84,6 +88,8 @@ class Reception:
         self._keep = keep
         self._count = count
         self._follow = follow
+        self._patience = patience
+        self._most = most
         self._pending: dict[InboundId, Arrival] = {}
         self._lanes: dict[ConversationId, deque[Arrival]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,12 +111,12 @@ class Reception:
             return True
         arrival = self._pending.get(parsed.event.id)
         if arrival is None:
-            if len(self._pending) >= MOST:
+            if len(self._pending) >= self._most:
                 self._count("crowded")
                 return False
             arrival = self._line_up(Arrival(payload, parsed, self._clock.now()))
         try:
-            async with asyncio.timeout(ACK_SECONDS):
+            async with asyncio.timeout(self._patience):
                 return await asyncio.shield(arrival.done)
         except TimeoutError:
             self._count("late")

@@ -290,6 +290,7 @@ class Server:
             sent["X-Slack-Retry-Num"] = str(delivery.attempts - 1)
             sent["X-Slack-Retry-Reason"] = "http_error"
         call = self.world.begin_call("webhook", {"kind": delivery.kind})
+        call.status = 0
         try:
             async with self._session.post(self.world.webhook, data=body, headers=sent) as answer:
                 call.status = answer.status

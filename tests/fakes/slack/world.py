@@ -55,8 +55,9 @@ class Shown:
 
     @property
     def pings(self) -> list[str]:
-        """Who is called by it."""
-        return _PING.findall(self.text + json.dumps(self.blocks))
+        """Who is called by it. Texts of the kind ``plain_text`` call nobody."""
+        sections = [block["text"]["text"] for block in self.blocks if block["type"] == "section"]
+        return _PING.findall("\n".join([self.text, *sections]))
 
 
 @dataclass(slots=True)
