@@ -79,7 +79,8 @@ _SUBJECT = re.compile(
     r"|r[ée]ponse automatique|respuesta autom[áa]tica|risposta automatica|resposta autom[áa]tica"
     r"|fr[åa]nvaro(?:meddelande)?|odpowied[zź] automatyczna|автоответ|автоматический ответ"
     r"|自动回复|自動回覆|自動応答|부재중"
-    r"|undeliver(?:ed|able)(?: mail returned to sender)?|delivery (?:failure(?: notification)?|delayed)"
+    r"|undeliver(?:ed|able)(?: mail returned to sender)?|delivery delayed"
+    r"|delivery failure(?: notification)?"
     r"|delivery status notification|mail delivery (?:failed|system|subsystem)|returned mail"
     r"|failure notice|mail system error|message could not be delivered|unzustellbar)"
     r"\s*(?:[:(\uff1a-]|$|(?:re|aw|sv)\b)|.{0,400}\((?:delivery failed|failure)\)$",

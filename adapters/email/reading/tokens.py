@@ -6,10 +6,13 @@ header differently are how a stranger becomes somebody else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from adapters.email.reading.words import decode_words
+
+_ENCODED = re.compile(r"=\?[^?\s]{1,80}\?[BbQq]\?[^?\s<>@,\"]*\?=")
 
 
 class Malformed(ValueError):
@@ -38,6 +41,10 @@ def tokens(value: str, specials: str) -> Iterator[Token]:
             text, at = _quoted(value, at)
             yield Token("quoted", text, spaced)
             spaced = False
+        elif char == "=" and (word := _ENCODED.match(value, at)):
+            # Some programs leave specials in a word that should have been encoded.
+            yield Token("atom", word[0], spaced)
+            at, spaced = word.end(), False
         elif char in specials or char == ")":
             if char == ")":
                 raise Malformed("a comment ends that never began")

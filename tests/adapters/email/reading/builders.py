@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.email.reading import Limits, Mail
+from adapters.email.reading import Limits, Mail, Reader, Unreadable
 from adapters.email.reading.assemble import assemble
 
 US = ("bot@example.org", "assistant@example.org")
@@ -42,3 +42,11 @@ def multipart(*parts: str, kind: str = "mixed", headers: dict[str, str] | None =
     body = "".join(f"--b\n{part}\n" for part in parts) + "--b--\n"
     content_type = f'multipart/{kind}; boundary="b"'
     return mail({"Content-Type": content_type, **(headers or {})}, body)
+
+
+async def outcome(reader: Reader, raw: bytes) -> Mail | str:
+    """The mail, or why it was not read."""
+    try:
+        return await reader.read(raw)
+    except Unreadable as refused:
+        return refused.reason
