@@ -14,7 +14,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from gateway.markup.render import LANGUAGE
+from gateway.markup.render import LANGUAGE, shows
 from gateway.markup.text import blank, clean
 from gateway.markup.tree import leads_to, parse, parser
 
@@ -34,14 +34,15 @@ class _Body(RendererHTML):
     ) -> str:
         start = _opener(tokens, idx)
         address = str(tokens[start].attrGet("href") or "")
-        label = "".join(token.content for token in tokens[start + 1 : idx])
-        return _closing(address, label)
+        inside = tokens[start + 1 : idx]
+        shown = "".join(token.content or str(token.attrGet("src") or "") for token in inside)
+        return _closing(address, shown)
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         address = str(tokens[idx].attrGet("src") or "")
         label = tokens[idx].content
-        if any(token.type == "link_open" for token in tokens[:idx]) and _inside_link(tokens, idx):
-            return escapeHtml(label if not blank(label) else address)
+        if _inside_link(tokens, idx):
+            return escapeHtml(address if blank(label) else f"{label} ({address})")
         return _opening(address) + escapeHtml(label) + _closing(address, label)
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
@@ -71,9 +72,8 @@ def html(markdown: str) -> str:
     """A full body, without a document around it. Never fails, whatever the text is."""
     source = clean(markdown)
     tokens = parse(source)
-    written = _renderer.render(tokens, _markdown.options, {})
-    if tokens and written.strip():
-        return written.strip()
+    if shows(tokens):
+        return _renderer.render(tokens, _markdown.options, {}).strip()
     lines = "<br />\n".join(escapeHtml(line) for line in source.strip().split("\n"))
     return f"<p>{lines}</p>" if lines else ""
 

@@ -54,6 +54,13 @@ def plain(markdown: str) -> str:
     return render(markdown, _PLAIN).text
 
 
+def shows(tokens: Sequence[Token]) -> bool:
+    """Whether anybody would see anything of a text."""
+    writer = _Writer(_PLAIN)
+    writer.blocks(tokens)
+    return not blank(writer.text())
+
+
 @dataclass(slots=True)
 class _List:
     ordered: bool

@@ -29,8 +29,8 @@ _TRIES = 24
 _FORMATTED = 65_536
 """Characters of a text that are formatted; what follows is shown as it was written. Markup made to
 be hard takes a tenth of a millisecond for each."""
-_WORK = 60
-_LEAST = 2_000
+_WORK = 24
+_LEAST = 5_000
 """Characters that may be rendered for each character of a text, which counts as this long at least,
 before it gives up its formatting."""
 _LONGER = 8

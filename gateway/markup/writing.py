@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 
 from gateway.markup.dialect import Dialect, Marks
 
-_ADDRESS = re.compile(r"https?://[^\s<>\"`]+[^\s<>\"`.,:;!?'*_~|)\]}]")
+_IN_ADDRESSES = r"[\w!#$%&'()*+,./:;=?@~-]"
+_ADDRESS = re.compile(rf"https?://{_IN_ADDRESSES}+(?<![.,:;!?'*_~)])")
+"""Nothing stands in it that any platform takes for the end of a link or the beginning of its label;
+what ends the sentence around it is not part of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
