@@ -87,9 +87,8 @@ class Link:
             where, why = "adapters.irc.ca_file", f"the certificate does not hold: {refused.reason}"
             raise BadConfig(where, why, "name the certificate of its issuer") from refused
         except (OSError, TimeoutError) as problem:
-            raise Unavailable(
-                f"{to.server} cannot be reached: {str(problem) or 'timeout'}"
-            ) from problem
+            reason = str(problem) or "timeout"
+            raise Unavailable(f"{to.server} cannot be reached: {reason}") from problem
         return link
 
     async def heard(self) -> AsyncGenerator[Line, None]:
@@ -106,11 +105,7 @@ class Link:
                     yield line
                 elif line.command == "NICK" and folded(line.nick) == folded(self.nick):
                     self.nick = line.param(0)
-                elif (
-                    line.command == "FAIL"
-                    or (line.command.isdigit() and line.command >= "400")
-                    or line.command in TRY_LATER
-                ):
+                elif line.command in REFUSALS:
                     self._refused(line)
                 elif line.command == "KICK" and folded(line.param(1)) == folded(self.nick):
                     log.warning("irc_kicked", channel=line.param(0))
