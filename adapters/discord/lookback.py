@@ -102,11 +102,12 @@ async def _page(api: Api, where: str, after: str) -> list[dict[str, Any]]:
 def match(ours: Sequence[dict[str, Any]], outbound: Outbound) -> str | None:
     """The id among our messages, oldest first, that says what the part says. Pure."""
     written = render(outbound.text).strip()
+    question = outbound.reply_to or outbound.headers.get(AFTER, "")
     same = []
     for message in ours:
         if str(message.get("nonce")) == outbound.key:
             return str(message["id"])
-        if _answers_another(message, outbound.reply_to):
+        if _reference(message) not in ("", question):
             continue
         if _content(message) == written and _files(message, outbound):
             same.append(str(message["id"]))
@@ -126,11 +127,6 @@ def _preview(ours: Sequence[dict[str, Any]], outbound: Outbound, written: str) -
         if begun and answers and _letters(written).startswith(begun):
             return str(message["id"])
     return None
-
-
-def _answers_another(message: dict[str, Any], reply_to: str) -> bool:
-    reference = _reference(message)
-    return bool(reference) and reference != reply_to
 
 
 def _reference(message: dict[str, Any]) -> str:

@@ -73,7 +73,8 @@ class FakeDiscord:
 
     async def connected(self) -> None:
         """A session is live."""
-        await self.until(lambda: any(each.push for each in self.world.sessions.values()))
+        sessions = self.world.sessions
+        await self.until(lambda: any(each.push and not each.invalid for each in sessions.values()))
 
 
 class RemoteDiscord:

@@ -61,6 +61,7 @@ class Gateway:
 
     async def close(self, code: int) -> None:
         for connection in list(self.connections):
+            connection.closed_by_us = True
             await connection.socket.close(code=code)
 
     def frame(self, text: str) -> None:
@@ -75,6 +76,7 @@ class _Connection:
         self.world = gateway.world
         self.socket = socket
         self.session: Session | None = None
+        self.closed_by_us = False
         self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
         self._out: asyncio.Queue[str] = asyncio.Queue()
 
@@ -91,7 +93,7 @@ class _Connection:
             await asyncio.wait([writer])
             if self.session is not None and self.session.push == self._push:
                 self.session.push = None
-                if self.socket.close_code in _FORGETS:
+                if self.socket.close_code in _FORGETS and not self.closed_by_us:
                     self.session.invalid = True
 
     def send(self, payload: dict[str, Any]) -> None:

@@ -1,0 +1,143 @@
+"""After a cut send: what stands there is found again, also when no nonce is known any more."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from adapters.discord.adapter import DiscordAdapter
+from adapters.discord.parse import AFTER
+from adapters.discord.render import split
+from gateway.errors import Unavailable, Uncertain
+from gateway.message import Attachment, Outbound
+from tests.adapters.discord.scene import ADA, Bench, Build, part
+from tests.fakes.discord import GENERAL, FakeDiscord
+
+CREATE = "POST /channels/*/messages"
+
+
+async def cut(adapter: DiscordAdapter, discord: FakeDiscord, outbound: Outbound) -> str:
+    """Sent, and never answered; the id under which it stands."""
+    discord.fault(CREATE, "cut_after")
+    with pytest.raises(Uncertain):
+        await adapter.send(outbound)
+    return str(discord.world.messages[outbound.place.chat][-1]["id"])
+
+
+def answer(text: str, question: str, **more: object) -> Outbound:
+    return part(text, channel=GENERAL, reply_to=question, headers={AFTER: question}, **more)
+
+
+async def test_an_answer_is_found_by_what_it_says_and_answers(
+    discord: FakeDiscord, adapter: DiscordAdapter, build: Build
+) -> None:
+    first, second = (discord.say(GENERAL, ADA, text)["id"] for text in ("one", "two"))
+    await adapter.send(answer("Yes.", second, reply="other"))
+    number = await cut(adapter, discord, answer("Yes.", first))
+    discord.say(GENERAL, ADA, "Yes.")
+    discord.world.nonce_seconds = 0.0
+
+    found = await build().find(answer("Yes.", first))
+
+    assert found is not None
+    assert found.native_id == number
+
+
+async def test_what_never_arrived_is_not_there(discord: FakeDiscord, build: Build) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    await build().send(answer("Something else.", question, reply="notice"))
+
+    assert await build().find(answer("Yes.", question)) is None
+
+
+async def test_a_preview_is_found_for_its_answer(
+    discord: FakeDiscord, adapter: DiscordAdapter, build: Build
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    number = await cut(adapter, discord, answer("It is **import", question))
+
+    found = await build().find(answer("It is **important** to know.", question))
+
+    assert found is not None
+    assert found.native_id == number
+
+
+async def test_parts_that_say_the_same_are_told_apart(
+    discord: FakeDiscord, adapter: DiscordAdapter, build: Build
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    parts = split(answer("```\n" + ("a" * 1985 + "\n") * 3 + "```", question))
+    assert len({one.text for one in parts}) == 1
+    await adapter.send(parts[0])
+    assert await build().find(parts[1]) is None
+    number = await cut(adapter, discord, parts[1])
+    found = await build().find(parts[1])
+    assert found is not None
+    assert found.native_id == number
+    assert await build().find(parts[2]) is None
+
+
+async def test_it_is_looked_for_behind_many_messages(
+    discord: FakeDiscord, adapter: DiscordAdapter, build: Build
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    for number in range(250):
+        discord.world.stand(GENERAL, ADA, str(number))
+    number = await cut(adapter, discord, answer("Yes.", question))
+
+    found = await build().find(answer("Yes.", question))
+
+    assert found is not None
+    assert found.native_id == number
+
+
+async def test_beyond_what_is_looked_at_nobody_can_tell(
+    discord: FakeDiscord, adapter: DiscordAdapter
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    for number in range(600):
+        discord.world.stand(GENERAL, ADA, str(number))
+    with pytest.raises(Uncertain):
+        await adapter.find(answer("Yes.", question))
+
+
+async def test_without_a_history_only_the_nonce_helps_and_only_for_a_while(
+    discord: FakeDiscord, adapter: DiscordAdapter, build: Build, bench: Bench
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    outbound = answer("Yes.", question)
+    discord.fault(CREATE, "cut_after")
+    with pytest.raises(Uncertain):
+        await adapter.send(outbound)
+    discord.world.unreadable.add(GENERAL)
+
+    assert await adapter.find(outbound) is None  # sent again with its nonce, it stands once
+    await adapter.send(outbound)
+    assert discord.texts(GENERAL) == ["Yes."]
+    bench.clock.ahead += 600
+    with pytest.raises(Uncertain):
+        await adapter.find(outbound)
+    with pytest.raises(Uncertain):
+        await build().find(outbound)
+
+
+async def test_when_nobody_can_say_now_it_is_asked_again(
+    discord: FakeDiscord, adapter: DiscordAdapter
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    discord.fault("GET /channels/*/messages", "status", status=503)
+    with pytest.raises(Unavailable):
+        await adapter.find(answer("Yes.", question))
+
+
+async def test_a_file_is_found_by_its_size(discord: FakeDiscord, build: Build) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    made = discord.world.attach(GENERAL, "x.png", b"12345")
+    number = discord.world.stand(GENERAL, "100001", "", attachments=[made])["id"]
+    file = Attachment(kind="image", digest="0" * 64, size=5, media_type="image/png")
+    outbound = msgspec.structs.replace(answer("", question, part=1), files=(file,))
+
+    found = await build().find(outbound)
+
+    assert found is not None
+    assert found.native_id == number
