@@ -21,7 +21,9 @@ class Dialect:
 
     escape: Callable[[str], str]
     """Text in which nothing is a mark, a mention or a tag any more. It is called with stretches of
-    one line, without a line feed; each may stand at the beginning of its line or after a mark."""
+    one line, without a line feed; each may stand at the beginning of its line or between marks, and
+    a format may be open around it: what could close one is a mark as well. What was a letter or
+    digit stays one, and nothing else becomes one."""
     address: Callable[[str], str] | None = None
     """An http(s) address that stands in the text, as markup: platforms make links of such by
     themselves, and `escape` might break them. Must be as safe as `escape`; percent-encoding the

@@ -202,10 +202,9 @@ class _Writer:
         return {"strong": dialect.strong, "em": dialect.emphasis, "s": dialect.strike}[tag]
 
     def _heading(self, token: Token, step: int) -> None:
-        if self._dialect.heading is None:
-            self._format("strong", self._dialect.strong, step)
-        else:
-            self._format("heading", self._dialect.heading(int(token.tag[1:])), step)
+        heading, strong = self._dialect.heading, self._dialect.strong
+        marks = heading(int(token.tag[1:])) if heading else strong
+        self._format("strong" if marks == strong else "heading", marks, step)
 
     def _format(self, name: str, marks: Marks | None, step: int) -> None:
         before = self._depths.get(name, 0)

@@ -38,7 +38,7 @@ def write(runs: Sequence[Run], dialect: Dialect) -> str:
         runs = [part for run in runs for part in _in_lines(run)]
     if dialect.words:
         runs = [run for line in _lines(runs) for run in _at_edges(line, dialect)]
-    return _marked(_merged(runs), dialect)
+    return _marked(_merged(_apart(list(runs))), dialect)
 
 
 def escaped(text: str, dialect: Dialect) -> str:
@@ -133,6 +133,33 @@ def _without(run: Run, form: Format) -> Run:
     return replace(run, formats=tuple(each for each in run.formats if each is not form))
 
 
+def _apart(runs: list[Run]) -> list[Run]:
+    """The runs without the formats whose mark would run together with the one that closes there:
+    ``**a***b*`` has many readings."""
+    for at in range(1, len(runs)):
+        before, after = runs[at - 1].formats, runs[at].formats
+        kept = _common(before, after)
+        if kept == min(len(before), len(after)):
+            continue
+        closing, opening = before[kept], after[kept]
+        if closing.marks and opening.marks and _run_together(closing.marks, opening.marks):
+            end = at
+            while end < len(runs) and opening in runs[end].formats:
+                runs[end] = _without(runs[end], opening)
+                end += 1
+    return runs
+
+
+def _run_together(closing: Marks, opening: Marks) -> bool:
+    return bool(opening.before) and closing.after.endswith(opening.before[0])
+
+
+def _common(one: tuple[Format, ...], other: tuple[Format, ...]) -> int:
+    """How many formats both stand in."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a is not b), min(len(one), len(other)))
+
+
 def _merged(runs: Sequence[Run]) -> list[Run]:
     """Neighbours of the same formats in one, so that an escape sees what stands together."""
     merged: list[Run] = []
@@ -152,9 +179,7 @@ def _marked(runs: Sequence[Run], dialect: Dialect) -> str:
     fresh = True
     """Whether nothing stands in the line yet."""
     for run in runs:
-        kept = 0
-        while kept < min(len(opened), len(run.formats)) and opened[kept] is run.formats[kept]:
-            kept += 1
+        kept = _common(opened, run.formats)
         written += [each.marks.after for each in reversed(opened[kept:]) if each.marks]
         prefix = dialect.quote_prefix * sum(each.marks is None for each in run.formats)
         opening = "".join(each.marks.before for each in run.formats[kept:] if each.marks)

@@ -151,9 +151,11 @@ def read(markup: str, dialect: Dialect) -> str:
 
 
 def _code(reader: _Reader) -> bool:
-    prefix = f"(?:{re.escape(reader.dialect.quote_prefix)})?"
+    line = reader.markup.rfind("\n", 0, reader.at) + 1
+    quoted = reader.markup.startswith(reader.dialect.quote_prefix, line)
+    prefix = re.escape(reader.dialect.quote_prefix) if quoted else ""
     if found := reader.take(rf"```[\w+#.-]*\n(.*?)\n{prefix}```"):
-        body = re.sub(rf"^{prefix}", "", found[1], flags=re.MULTILINE)
+        body = re.sub(rf"^{prefix}", "", found[1], flags=re.MULTILINE) if prefix else found[1]
         reader.put(unescape(body) if reader.dialect is ENTITIES else body)
     elif found := reader.take(r"`([^`\n]+)`"):
         reader.put(unescape(found[1]) if reader.dialect is ENTITIES else found[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -12,6 +14,7 @@ from tests.gateway.markup.dialects import (
     DIALECTS,
     ENTITIES,
     NO_ESCAPES,
+    both,
     read,
     squeezed,
 )
@@ -102,6 +105,8 @@ def test_a_document_reads_as_meant(dialect: Dialect, markup: str) -> None:
         ("> ```\n> x\n> ```", "> ```\n> x\n> ```", "&gt; ```\n&gt; x\n&gt; ```", None),
         ("> a\n\n<!---->\n\n> b", None, "&gt; a\n\n&lt;!----&gt;\n\n&gt; b", None),
         ("#### four", "**four**", "*four*", "*four*"),
+        ("#### **four**", "**four**", "*four*", "*four*"),
+        ("# **one**", "# **one**", "*one*", "*one*"),
         ("- - a", "- - a", "• • a", "• • a"),
         ("---", "———", "———", "———"),
         ("", "", "", ""),
@@ -117,6 +122,13 @@ def test_markdown_reads_as_meant(
     ):
         if markup is not None:
             assert render(markdown, dialect).markup == markup
+
+
+def test_marks_that_would_run_together_are_left_out() -> None:
+    dialect = replace(BACKSLASHES, emphasis=both("*"))
+
+    assert render("**a***b* *c*", dialect).markup == "**a**b *c*"
+    assert render("*a **b***", dialect).markup == "*a **b***"
 
 
 def holds(markdown: str, dialect: Dialect) -> None:
