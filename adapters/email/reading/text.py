@@ -35,6 +35,7 @@ _HIDDEN = re.compile(
     r"|font-size:0(?:\.0+)?(?:px|pt|em|rem|%)?(?:;|$|!)|(?:max-)?(?:height|width):0(?:px)?(?:;|$|!)"
 )
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_UNSEEN = frozenset(("title", "template", "noframes"))
 _ENDS_ITSELF = frozenset("p li td th tr dd dt option".split())
 
 
@@ -105,7 +106,7 @@ class _Visible:
             reader.quiet -= 1
             if not start:
                 return True
-        if start and tag not in _VOID and _is_hidden(attrs):
+        if start and tag not in _VOID and (tag in _UNSEEN or _is_hidden(attrs)):
             self._tag, self._depth = tag, 1
             reader.quiet += 1
             return True
@@ -198,10 +199,13 @@ _FIELD = re.compile(r"[*\s>]*[^\W\d_][^\W\d_ ]{0,20}(?: [^\W\d_]{1,20})?[ \xa0]?
 def _history(lines: list[str]) -> tuple[int, str]:
     """The line where history begins, and how it is introduced; the last line when there is none."""
     seen = [" ".join(line.split())[:_LINE] for line in lines[:_LINES]]
+    marked = _introduced_by_marks(seen)
     text = "\n".join("" if _RULE.fullmatch(line) else line for line in seen)
     for found in _introductions().finditer(text):
         words = found[0].strip("\n ")
         first = text.count("\n", 0, found.start() + len(found[0]) - len(found[0].lstrip("\n ")))
+        if first >= marked:
+            break
         fields = sum(_FIELD.match(line) is not None for line in words.split("\n"))
         if words.endswith((":", "\uff1a")) and "\n\n" not in words and fields < 2:
             # A line like "On Monday she wrote:" is not always one that a program put there.
@@ -209,7 +213,24 @@ def _history(lines: list[str]) -> tuple[int, str]:
                 return first, "wrote"
         elif fields >= 3 or "original message" in words.lower():
             return _with_rule(seen, first)
-    return len(lines), ""
+    return (marked, "wrote") if marked < len(seen) else (len(lines), "")
+
+
+def _introduced_by_marks(seen: list[str]) -> int:
+    """In whatever language: a date, perhaps over two lines, a colon, and then what is quoted."""
+    for number, line in enumerate(seen):
+        if not line.startswith(">"):
+            continue
+        above = number - 1
+        while above >= 0 and not seen[above] and number - above <= 2:
+            above -= 1
+        if above < 0 or not seen[above].endswith((":", "\uff1a")):
+            continue
+        if re.search(r"\d", seen[above]):
+            return above
+        if above and re.search(r"\d", seen[above - 1]):
+            return above - 1
+    return len(seen)
 
 
 def _with_rule(seen: list[str], first: int) -> tuple[int, str]:

@@ -11,11 +11,11 @@ import pytest
 
 from adapters.email.reading import Limits, Reader, Unreadable, read
 from gateway.errors import Unavailable
-from tests.adapters.email.reading.bombs import REFUSED, WITHIN, filled, mail
+from tests.adapters.email.reading.bombs import COSTLY, REFUSED, WITHIN, filled, mail
 from tests.adapters.email.reading.builders import outcome
 
 PLAIN = b"From: Ada <ada@example.org>\r\nSubject: hello\r\n\r\nIs it true?\r\n"
-COSTLY = ("more CPU than the limit", "more memory than the limit")
+TOO_MUCH = ("more CPU than the limit", "more memory than the limit")
 
 
 @pytest.fixture
@@ -65,11 +65,17 @@ async def test_a_mail_beyond_the_limits_is_refused_before_it_is_parsed(
         cut(build(), Limits())
 
 
-async def test_what_is_made_to_be_expensive_is_read_or_refused(reader: Reader) -> None:
-    for name, build in WITHIN.items():
+@pytest.mark.parametrize(
+    "names", [WITHIN.keys() - COSTLY, pytest.param(COSTLY, marks=pytest.mark.long)]
+)
+async def test_what_is_made_to_be_expensive_is_read_or_refused(
+    reader: Reader, names: frozenset[str]
+) -> None:
+    for name in names:
+        build = WITHIN[name]
         mail = await outcome(reader, build())
         if isinstance(mail, str):
-            assert mail in COSTLY, name
+            assert mail in TOO_MUCH, name
         else:
             assert len(mail.full_text) <= reader.limits.text, name
 
