@@ -51,9 +51,11 @@ def _line(text: str, dialect: Dialect) -> str:
         return dialect.escape(text) if text else ""
     written, end = [], 0
     for found in _ADDRESS.finditer(text):
-        between = text[end : found.start()]
-        written += [dialect.escape(between) if between else "", dialect.address(found[0])]
+        between, address = text[end : found.start()], found[0]
         end = found.end()
+        if text[end : end + 1] == ")" and address.count("(") > address.count(")"):
+            address, end = f"{address})", end + 1
+        written += [dialect.escape(between) if between else "", dialect.address(address)]
     return "".join(written) + (dialect.escape(text[end:]) if text[end:] else "")
 
 

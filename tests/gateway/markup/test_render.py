@@ -100,6 +100,8 @@ def test_a_document_reads_as_meant(dialect: Dialect, markup: str) -> None:
         ("[x](tg://y)", "x \\(tg://y\\)", "x (tg://y)", "x (tg://y)"),
         ("see https://a.b/*c*.", "see https://a.b/_c_.", "see <https://a.b/c>.", None),
         ("https://a.b/c_d.", "https://a.b/c%5Fd.", "<https://a.b/c_d>.", "https://a.b/c%5Fd."),
+        ("(https://a.b/c)", None, "(<https://a.b/c>)", None),
+        ("https://a.b/c_(d)!", None, "<https://a.b/c_(d)>!", None),
         ("![i](https://a.b/i)", "[i](https://a.b/i)", "<https://a.b/i|i>", "i (https://a.b/i)"),
         ("- > q", "- \n> q", "• \n&gt; q", "• \n> q"),
         ("> ```\n> x\n> ```", "> ```\n> x\n> ```", "&gt; ```\n&gt; x\n&gt; ```", None),
