@@ -348,7 +348,8 @@ class Server:
         leaving = [each for each in self.connections if not each.leaving]
         for connection in leaving:
             connection.leaving = True
-            await connection.stream.send_json({"type": "disconnect", "reason": reason})
+            with contextlib.suppress(ConnectionError):  # it has just been cut
+                await connection.stream.send_json({"type": "disconnect", "reason": reason})
         await asyncio.sleep(after)
         for connection in leaving:
             await connection.stream.close()
