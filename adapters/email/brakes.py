@@ -62,12 +62,13 @@ class Brakes:
 
 def fingerprint(text: str) -> str:
     """16 hex digits of which few differ where few words of a long text do (SimHash over pairs of
-    words); digits count as one, so that times and numbers hide nothing. Short texts are alike only
-    when they are the same."""
-    words = _WORDS.findall(re.sub(r"\d+", "0", text[:20_000].casefold()))
+    words); all numbers are the same, so that times and tickets hide nothing. Short texts are alike
+    only when they are the same, numbers too."""
+    words = _WORDS.findall(text[:20_000].casefold())
     if len(words) < 8:
         digest = hashlib.sha256(" ".join(words).encode("utf-8", "replace")).hexdigest()
         return f"={digest[:16]}"
+    words = [re.sub(r"\d+", "0", word) for word in words]
     sums = [0] * 64
     for pair in itertools.pairwise(words):
         piece = " ".join(pair).encode("utf-8", "replace")

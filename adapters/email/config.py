@@ -122,7 +122,7 @@ class LimitsConfig(Section):
     per_thread: int = Field(default=10, ge=1, le=10_000)
     """Most mails of one thread answered per `window`."""
     window: Annotated[Duration, Field(ge=1, le=7 * 86_400)] = 3600.0
-    repeats: int = Field(default=3, ge=1, le=1000)
+    repeats: int = Field(default=5, ge=1, le=1000)
     """So many mails of one address that say (nearly) the same are answered a day."""
     loop: int = Field(default=3, ge=1, le=100)
     """Most answers of our kind that a thread may hold already."""

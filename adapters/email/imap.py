@@ -106,6 +106,9 @@ class Imap:
 
     def __init__(self, client: _Client, timeout: float) -> None:
         self._client = client
+        # Asked directly: the client's own calls go through `asyncio.wait_for`, which on Python 3.11
+        # swallows a cancellation that comes together with the answer.
+        self._protocol = client.protocol
         self._timeout = timeout
         self.folder = ""
         """The one that is selected."""
@@ -116,17 +119,18 @@ class Imap:
         client = _Client(config.host, config.port, timeout=config.timeout, ssl_context=context)
         made = cls(client, config.timeout)
         async with made._asking():
-            await client.wait_hello_from_server()
+            await client._client_task
+            await client.protocol.wait("AUTH|NONAUTH")
         return made
 
     async def login(self, user: str, *, password: str = "", token: str = "") -> None:
         async with self._asking():
             if token:
-                answer = await self._client.xoauth2(user, token)
+                answer = await self._protocol.xoauth2(user, token)
             else:
-                answer = await self._client.login(aioimaplib.aioimaplib.quoted(user), password)
+                answer = await self._protocol.login(aioimaplib.aioimaplib.quoted(user), password)
             if answer.result == "OK":
-                await self._client.protocol.capability()
+                await self._protocol.capability()
                 return
         said = _text(answer)
         if answer.result == "NO" and not any(f"[{code}]" in said for code in _TEMPORARY):
@@ -137,23 +141,23 @@ class Imap:
         """Some providers show no mail to a program without a name (RFC 2971)."""
         if self.can("ID"):
             async with self._asking():
-                await self._client.id(name="moltgate")
+                await self._protocol.id(name="moltgate")
 
     def can(self, capability: str) -> bool:
         return bool(self._client.has_capability(capability))
 
     @property
     def broken(self) -> bool:
-        return self._broken or self._client.protocol.lost
+        return self._broken or self._protocol.lost
 
     async def select(self, folder: str) -> Selected:
         async with self._asking():
-            answer = await self._client.select(encoded(folder))
+            answer = await self._protocol.select(encoded(folder))
         if answer.result != "OK":
             self.folder = ""
             raise NoSuchFolder(f"there is no folder {folder!r}: {_text(answer)}")
         self.folder = folder
-        self._client.protocol.news.clear()
+        self._protocol.news.clear()
         said = b"\n".join(bytes(line) for line in answer.lines)
         return Selected(
             validity=_number(rb"\[UIDVALIDITY (\d+)\]", said),
@@ -166,18 +170,18 @@ class Imap:
     @property
     def news(self) -> bool:
         """Whether the server spoke of mail since the last search."""
-        return bool(self._client.protocol.news.is_set())
+        return bool(self._protocol.news.is_set())
 
     async def above(self, uid: int) -> Sequence[int]:
         """UIDs of all mails that came after one."""
-        self._client.protocol.news.clear()
+        self._protocol.news.clear()
         found = await self.search("UID", f"{uid + 1}:*")
         return [each for each in found if each > uid]  # `*` is always the newest, however old
 
     async def search(self, *criteria: str) -> Sequence[int]:
         """UIDs in ascending order."""
         async with self._asking():
-            answer = await self._client.uid_search(*criteria, charset=None)
+            answer = await self._protocol.search(*criteria, charset=None, by_uid=True)
         self._check(answer, "search")
         words = b" ".join(bytes(line) for line in answer.lines[:-1]).split()
         return sorted({int(word) for word in words if word.isdigit()})
@@ -192,7 +196,9 @@ class Imap:
             return []
         which = ",".join(map(str, uids))
         async with self._asking():
-            answer = await self._client.uid("FETCH", which, "(UID RFC822.SIZE INTERNALDATE FLAGS)")
+            answer = await self._protocol.uid(
+                "FETCH", which, "(UID RFC822.SIZE INTERNALDATE FLAGS)"
+            )
         self._check(answer, "fetch")
         found = {one.uid: one for one in map(_found, _records(answer.lines[:-1])) if one}
         return [found[uid] for uid in uids if uid in found]
@@ -201,7 +207,7 @@ class Imap:
         """The mail as it is, without marking it as read. Raises `Gone` when it is not there."""
         what = f"BODY.PEEK[HEADER]<0.{HEADER}>" if header_only else "BODY.PEEK[]"
         async with self._asking(LARGE):
-            answer = await self._client.uid("FETCH", str(uid), f"(UID {what})")
+            answer = await self._protocol.uid("FETCH", str(uid), f"(UID {what})")
         self._check(answer, "fetch")
         literals = [bytes(line) for line in answer.lines if isinstance(line, bytearray)]
         if literals:
@@ -212,7 +218,7 @@ class Imap:
 
     async def idle(self, seconds: float) -> None:
         """Wait until the server speaks of mail, or for so long."""
-        protocol = self._client.protocol
+        protocol = self._protocol
         if protocol.news.is_set():
             return
         async with self._asking(None):
@@ -230,7 +236,7 @@ class Imap:
 
     async def noop(self) -> None:
         async with self._asking():
-            answer = await self._client.noop()
+            answer = await self._protocol.simple_command("NOOP")
         self._check(answer, "noop")
 
     # --- changing -------------------------------------------------------------------------------
@@ -238,7 +244,7 @@ class Imap:
     async def mark(self, uid: int, *flags: str) -> None:
         """Set flags and keywords. A mail that is gone needs none."""
         async with self._asking():
-            answer = await self._client.uid("STORE", str(uid), "+FLAGS.SILENT", _list(flags))
+            answer = await self._protocol.uid("STORE", str(uid), "+FLAGS.SILENT", _list(flags))
         self._check(answer, "store")
 
     async def move(self, uid: int, folder: str) -> None:
@@ -252,22 +258,22 @@ class Imap:
     async def _moved(self, uid: int, folder: str) -> aioimaplib.Response:
         async with self._asking():
             if self.can("MOVE"):
-                return await self._client.uid("MOVE", str(uid), encoded(folder))
-            answer = await self._client.uid("COPY", str(uid), encoded(folder))
+                return await self._protocol.uid("MOVE", str(uid), encoded(folder))
+            answer = await self._protocol.uid("COPY", str(uid), encoded(folder))
             if answer.result == "OK":
-                await self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
+                await self._protocol.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
                 if self.can("UIDPLUS"):
-                    await self._client.uid("EXPUNGE", str(uid))
+                    await self._protocol.uid("EXPUNGE", str(uid))
             return answer
 
     async def create(self, folder: str) -> None:
         async with self._asking():
-            await self._client.create(encoded(folder))
+            await self._protocol.simple_command("CREATE", encoded(folder))
 
     async def append(self, folder: str, raw: bytes, flags: str) -> None:
         """Raises `NoSuchFolder` when the folder is not there."""
         async with self._asking(LARGE):
-            answer = await self._client.append(raw, encoded(folder), flags)
+            answer = await self._protocol.append(raw, encoded(folder), flags)
         if answer.result == "NO" and "TRYCREATE" in _text(answer).upper():
             raise NoSuchFolder(f"there is no folder {folder!r}")
         self._check(answer, "append")
@@ -278,9 +284,7 @@ class Imap:
         if not self.can("SPECIAL-USE"):
             return ""
         async with self._asking():
-            answer = await self._client.protocol.simple_command(
-                "LIST", "(SPECIAL-USE)", '""', '"*"'
-            )
+            answer = await self._protocol.simple_command("LIST", "(SPECIAL-USE)", '""', '"*"')
         for line in answer.lines[:-1]:
             found = _LIST.search(bytes(line))
             if found and use.lower() in found["flags"].decode("ascii", "replace").lower().split():
@@ -292,7 +296,7 @@ class Imap:
         if not self.broken:
             with contextlib.suppress(*errors.CUT):
                 async with asyncio.timeout(1.0):
-                    await self._client.logout()
+                    await self._protocol.logout()
         await self.abort()
 
     async def abort(self) -> None:

@@ -29,7 +29,8 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
     validity: int
     uid: int
     since: float = 0.0
-    """Seconds since the epoch: what was there before is nobody's question to us."""
+    """When the server got the newest of the mails that lay there before us, by its clock: those
+    are nobody's question to us, however they are numbered."""
 
 
 class Standing:

@@ -108,8 +108,9 @@ class Watch:
             answered_since=backlog,
             waiting=len(waiting),
         )
-        await self._take_all(imap, selected, waiting, since=now - backlog)
-        stand = Stand(validity=selected.validity, uid=newest, since=now - backlog)
+        before = max([one.at for one in await imap.about([newest] if newest else [])], default=0.0)
+        await self._take_all(imap, selected, waiting, after=now - backlog)
+        stand = Stand(validity=selected.validity, uid=newest, since=before)
         await self._standing.moved_to(self._folder, stand)
         return stand
 
@@ -125,17 +126,17 @@ class Watch:
             before=stand.validity,
             looked_at=len(found),
         )
-        await self._take_all(imap, selected, found, since=since)
+        await self._take_all(imap, selected, found, after=since)
         moved = Stand(validity=selected.validity, uid=newest, since=stand.since)
         await self._standing.moved_to(self._folder, moved)
         return moved
 
     async def _take_all(
-        self, imap: Imap, selected: Selected, uids: Sequence[int], *, since: float
+        self, imap: Imap, selected: Selected, uids: Sequence[int], *, after: float
     ) -> None:
         for start in range(0, len(uids), BATCH):
             for found in await imap.about(uids[start : start + BATCH]):
-                if not found.at or found.at >= since - 60.0:  # servers' clocks differ
+                if not found.at or found.at > after:
                     await self._take(imap, selected, found)
 
     async def _catch_up(self, imap: Imap, selected: Selected, stand: Stand) -> Stand:

@@ -1,12 +1,13 @@
 """A real mail server on loopback: Dovecot keeps the mailboxes, Exim takes mail in and hands it on.
 
-Everything it writes lies in one folder. People are added while it runs, each with a password and
-an address in `DOMAIN`. Exim says in ``Authentication-Results`` who signed in; mail that came
+Everything it writes lies in one folder. There are many people with an address in `DOMAIN`, all of
+one password, each test takes some. Exim says in ``Authentication-Results`` who signed in; mail that came
 without signing in keeps what it claims. Mail to any other domain ends in ``outbox.mbox``.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import email
 import email.policy
@@ -34,6 +35,8 @@ PASSWORD = "correct horse"
 TOKEN = "token-of-"
 """An address signs in by XOAUTH2 with this and itself."""
 PACKAGES = "dovecot-imapd dovecot-lmtpd exim4-daemon-light"
+PEOPLE = 1000
+"""Mailboxes there are from the beginning: a list that grows is not read anew at once."""
 PATIENCE = 60.0
 FOLDERS = ("Sent", "Drafts", "Junk")
 
@@ -58,6 +61,7 @@ class MailServer:
     """Of who tells whose an XOAUTH2 token is, for Dovecot; 0 for no XOAUTH2."""
     capability: str = ""
     """What IMAP says it can do, instead of all it can."""
+    _next: Iterator[int] = field(default_factory=lambda: iter(range(PEOPLE + 1)))
     _programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     # --- from start to end --------------------------------------------------------------------
@@ -80,7 +84,7 @@ class MailServer:
         for name in ("dovecot", "exim", "spool", "mail"):
             (self.folder / name).mkdir(mode=0o755, exist_ok=True)
         _certificate(self.folder)
-        (self.folder / "users").touch()
+        self._write_users([f"p{n}@{DOMAIN}:{PASSWORD}::::::" for n in range(PEOPLE)])
         (self.folder / "dovecot.conf").write_text(self._dovecot(user))
         (self.folder / "exim.conf").write_text(self._exim())
         if self.tokens_port:
@@ -90,8 +94,7 @@ class MailServer:
             )
         for path in (self.folder / "mail", self.folder / "exim", self.folder / "spool"):
             shutil.chown(path, user, user)
-        for path in (self.folder / "key.pem", self.folder / "users"):
-            shutil.chown(path, user, user)
+        shutil.chown(self.folder / "key.pem", user, user)
         self.start_imap()
         self.start_smtp()
 
@@ -102,7 +105,7 @@ class MailServer:
 
     def start_smtp(self) -> None:
         config = str(self.folder / "exim.conf")
-        self._spawn("exim", "/usr/sbin/exim4", "-C", config, "-bdf", "-q1m")
+        self._spawn("exim", "/usr/sbin/exim4", "-C", config, "-bdf", "-q2s")
         self._await("exim", self.smtp_port, self.smtps_port)
 
     def stop_imap(self) -> None:
@@ -117,13 +120,25 @@ class MailServer:
 
     # --- people and their mail ----------------------------------------------------------------
 
-    def person(self, name: str = "", password: str = PASSWORD) -> str:
-        """A new mailbox; its address."""
-        name = name or f"p{next(_numbers)}"
-        address = f"{name}@{DOMAIN}"
-        with (self.folder / "users").open("a") as users:
-            users.write(f"{address}:{password}::::::\n")
-        return address
+    def person(self) -> str:
+        """Address of an empty mailbox."""
+        number = next(self._next)
+        assert number < PEOPLE, "more people than there are mailboxes"
+        return f"p{number}@{DOMAIN}"
+
+    def refuse(self, address: str, *, refused: bool = True) -> None:
+        """Let somebody in no more, or again."""
+        password = "another" if refused else PASSWORD
+        lines = (self.folder / "users").read_text().splitlines()
+        kept = [line for line in lines if not line.startswith(f"{address}:")]
+        self._write_users([*kept, f"{address}:{password}::::::"])
+
+    def _write_users(self, lines: Sequence[str]) -> None:
+        """In one step: Dovecot and Exim read it when they like."""
+        new = self.folder / "users.new"
+        new.write_text("\n".join(lines) + "\n")
+        shutil.chown(new, _USER, _USER)
+        new.replace(self.folder / "users")
 
     def stored(self, address: str, where: str = "") -> Sequence[EmailMessage]:
         """What lies in somebody's mailbox, in the order in which the server took it."""
@@ -219,7 +234,10 @@ class MailServer:
 
     def _dovecot(self, user: str) -> str:
         folder = self.folder
-        boxes = "\n".join(f"  mailbox {name} {{\n    auto = create\n  }}" for name in FOLDERS)
+        boxes = "\n".join(
+            f"  mailbox {name} {{\n    auto = create\n    special_use = \\{name}\n  }}"
+            for name in FOLDERS
+        )
         tokens = ""
         if self.tokens_port:
             tokens = (
@@ -428,3 +446,16 @@ def _read(raw: bytes) -> EmailMessage:
     found = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(found, EmailMessage)
     return found
+
+
+_shared: list[tuple[contextlib.ExitStack, MailServer]] = []
+
+
+def shared() -> MailServer:
+    """One server for all tests of a process; each adds people of its own."""
+    if not _shared:
+        stack = contextlib.ExitStack()
+        server = stack.enter_context(MailServer.running())
+        atexit.register(stack.close)
+        _shared.append((stack, server))
+    return _shared[0][1]
