@@ -9,8 +9,7 @@ from adapters.email import sorting
 from adapters.email.config import Label
 from adapters.email.imap import Found
 from adapters.email.post import quotation
-from adapters.email.reading import File, Graded, Mail, answer_to
-from adapters.email.render import LOOP
+from adapters.email.reading import File, Graded, Mail, answer_to, loop_count
 from adapters.email.subjects import conversation
 from gateway.message import (
     Account,
@@ -110,12 +109,6 @@ def capped(references: tuple[str, ...]) -> tuple[str, ...]:
     while len(" ".join(kept)) > _LONGEST and len(kept) > 2:
         kept = (kept[0], *kept[2:])
     return kept
-
-
-def loop_count(mail: Mail) -> int:
-    """How often a gateway like us has answered in this thread, as the mail itself says."""
-    said = mail.header(LOOP.lower()).strip()
-    return int(said[:6]) if said[:6].isdigit() else 0
 
 
 def _headers(

@@ -19,7 +19,7 @@ from adapters.email.config import EmailConfig
 from adapters.email.desk import perform
 from adapters.email.errors import Gone
 from adapters.email.imap import Found, Imap, Selected
-from adapters.email.parse import loop_count, parse, too_large
+from adapters.email.parse import parse, too_large
 from adapters.email.reading import (
     File,
     Graded,
@@ -32,6 +32,7 @@ from adapters.email.reading import (
     Unreadable,
     answer_to,
     grade,
+    loop_count,
     why_not_answered,
 )
 from adapters.email.standing import Standing, identity

@@ -262,14 +262,14 @@ class _Body:
         return "video" if major == "video" else "document"
 
     def _content(self, part: Part) -> bytes:
-        raw = self.raw[part.begin : part.end]
+        raw = memoryview(self.raw)[part.begin : part.end]  # large files are not copied once more
         if part.encoding == "base64":
             return base64_bytes(raw)
         if part.encoding == "quoted-printable":
             return binascii.a2b_qp(raw)
         if part.encoding in ("x-uuencode", "uuencode", "x-uue", "uue"):
             return _uudecoded(raw)
-        return raw
+        return bytes(raw)
 
     def _text(self, part: Part) -> str:
         """As much as can matter: four bytes for a character, and HTML has many that do not show."""
@@ -299,7 +299,7 @@ def _name(part: Part) -> str:
     return re.split(r"[/\\]", label)[-1].strip(". ")[-200:]
 
 
-def _uudecoded(raw: bytes) -> bytes:
+def _uudecoded(raw: bytes | memoryview) -> bytes:
     found = bytearray()
     for line in io.BytesIO(raw):
         line = line.rstrip(b"\r\n")
@@ -354,8 +354,18 @@ def _auth(headers: Sequence[Header]) -> tuple[AuthResults, ...]:
 
 
 def _hash(raw: bytes, root: Part) -> str:
-    body = raw[root.begin : root.end].replace(b"\r\n", b"\n").rstrip()
-    return hashlib.sha256(body).hexdigest()
+    """In pieces: a copy of a large mail would be half of what there is of memory."""
+    end = root.end
+    while end > root.begin and raw[end - 1] in b" \t\r\n":
+        end -= 1
+    digest, piece = hashlib.sha256(), 2**20
+    for at in range(root.begin, end, piece):
+        lines = raw[at : min(at + piece, end)].replace(b"\r\n", b"\n")
+        # A line end that was cut in two: its other half comes with the next piece.
+        digest.update(
+            lines.removesuffix(b"\r") if raw[at + piece : at + piece + 1] == b"\n" else lines
+        )
+    return digest.hexdigest()
 
 
 def answer(raw: bytes, limits: Limits) -> Told:

@@ -68,13 +68,15 @@ def serve(source: BinaryIO, sink: BinaryIO, memory: int) -> None:
         kept = limits.decode(asked)
         spend_at_most(kept.cpu)
         try:
-            told = encode(answer(raw, kept))
+            read = answer(raw, kept)
+            del raw  # there is no room for it beside what was read, and that again as a frame
+            told = encode(read)
         except MemoryError:
             told = encode(Told(problem="more memory than the limit"))
         signal.setitimer(signal.ITIMER_PROF, 0)
-        del raw  # or the next mail would have to fit beside it
+        raw, read = b"", Told()
         _tell(sink, told)
-        del told
+        told = b""
 
 
 def _frame(source: BinaryIO) -> bytes:

@@ -112,7 +112,7 @@ def _bytes(encoding: str, text: str) -> bytes:
     return base64_bytes(raw)
 
 
-def base64_bytes(raw: bytes) -> bytes:
+def base64_bytes(raw: bytes | memoryview) -> bytes:
     """What can be read of it; a last group that is cut off is left out."""
     try:
         return binascii.a2b_base64(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -297,6 +298,14 @@ def test_the_body_has_one_hash_whatever_its_line_ends() -> None:
     other = mail({"Subject": "y"}, b"a\nb")
 
     assert one.body_hash == other.body_hash != mail({}, b"a\nc").body_hash
+
+
+@pytest.mark.parametrize("length", range(2**20 - 3, 2**20 + 2))
+def test_long_bodies_are_hashed_in_pieces(length: int) -> None:
+    lines = b"x" * length + b"\ny\n\nz"
+
+    assert mail({}, lines.replace(b"\n", b"\r\n")).body_hash == mail({}, lines).body_hash
+    assert mail({}, lines).body_hash == hashlib.sha256(lines).hexdigest()
 
 
 def test_long_threads_keep_where_they_began() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -103,8 +104,17 @@ async def test_more_memory_than_the_limit_is_refused() -> None:
         assert (await small.read(PLAIN)).text == "Is it true?"
 
 
-async def test_the_child_stays_within_its_memory(reader: Reader) -> None:
-    await reader.read(WITHIN["a large file"]())
+@pytest.mark.parametrize("files", [1, 2])
+async def test_the_child_stays_within_its_memory(files: int) -> None:
+    async with Reader(Limits(size=50 * 2**20)) as reader:
+        await check_memory(reader, files)
+
+
+async def check_memory(reader: Reader, files: int) -> None:
+    file = b"--b\nContent-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n"
+    file += base64.encodebytes(bytes(17 * 2**20)) + b"\n"
+    read = await reader.read(mail(b"", file * files, b"multipart/mixed; boundary=b"))
+    assert [len(each.content) for each in read.attachments] == [17 * 2**20] * files
 
     status = Path(f"/proc/{child(reader)}/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmPeak"))
