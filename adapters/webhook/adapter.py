@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -116,7 +117,7 @@ class WebhookAdapter:
     async def _posted(self, data: bytes, headers: Mapping[str, str]) -> GatewayError | None:
         try:
             async with self._http.post(
-                self._config.url, data=data, headers=headers, allow_redirects=False
+                self._config.url, data=io.BytesIO(data), headers=headers, allow_redirects=False
             ) as answer:
                 return of_status(answer.status, answer.headers)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:

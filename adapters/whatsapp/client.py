@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -52,7 +53,7 @@ class GraphApi:
         form = aiohttp.FormData()
         form.add_field("messaging_product", "whatsapp")
         form.add_field("type", media_type)
-        form.add_field("file", content, filename=name, content_type=media_type)
+        form.add_field("file", io.BytesIO(content), filename=name, content_type=media_type)
         url = f"{self._root}/{self._number}/media"
         answer = await self._ask("POST", url, repeatable=True, data=form, patience=_UPLOAD_PATIENCE)
         return _text(answer, "id")

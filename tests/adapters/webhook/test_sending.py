@@ -93,6 +93,19 @@ async def test_files_go_along_as_base64(receiver: Receiver) -> None:
     ]  # fmt: skip
 
 
+async def test_a_large_file_goes_along_too(receiver: Receiver) -> None:
+    blobs = MemoryBlobs()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(2 * 2**20)
+
+    digest, _, _ = await blobs.store(chunks(), limit=2**30)
+    adapter = built(receiver.url, blobs=blobs)
+    await adapter.send(part(files=(Attachment(kind="document", digest=digest),)))
+    await adapter.close()
+    assert len(receiver.shown()[0]["files"][0]["content"]) > 2 * 2**20
+
+
 async def test_during_a_rotation_both_signatures_go_along(receiver: Receiver) -> None:
     adapter = built(receiver.url, secret=OTHER, previous_secret=SECRET)
     await adapter.send(part("hello"))

@@ -143,7 +143,12 @@ class FakeWhatsApp:
     @property
     def pending(self) -> int:
         """Posts with messages that nobody has confirmed."""
-        return sum(len(each) for lane, each in self._lanes.items() if not lane.startswith("status"))
+        return len(self.unconfirmed)
+
+    @property
+    def unconfirmed(self) -> list[bytes]:
+        lanes = [lane for lane in self._lanes if not lane.startswith("status")]
+        return [body for lane in lanes for body in self._lanes[lane]]
 
     def seen(self, chat: str | None = None) -> list[Shown]:
         return [one for one in self.world.shown if chat in (None, one.chat)]
