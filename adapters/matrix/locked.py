@@ -15,34 +15,43 @@ PATIENCE = 7 * 86_400.0
 _PREFIX = "locked/"
 
 
+class _Locked(msgspec.Struct, frozen=True):
+    room: str
+    session: str
+    at: float
+
+
 class Waiting:
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
-        self._events: dict[str, tuple[str, str]] = {}
-        """Room and session by event id, oldest first."""
+        self._events: dict[str, _Locked] = {}
+        """By event id, oldest first."""
 
     async def load(self) -> None:
-        for key, raw in await self._keep.items():
-            if key.startswith(_PREFIX):
-                room, session = msgspec.json.decode(raw, type=list[str])
-                self._events[key.removeprefix(_PREFIX)] = (room, session)
+        found = [
+            (key.removeprefix(_PREFIX), msgspec.json.decode(raw, type=_Locked))
+            for key, raw in await self._keep.items()
+            if key.startswith(_PREFIX)
+        ]
+        self._events = dict(sorted(found, key=lambda one: one[1].at))
 
-    async def remember(self, room: str, session: str, event: str) -> None:
-        """Durable when it returns. Raises `Retryable`."""
+    async def remember(self, room: str, session: str, event: str, at: float) -> None:
+        """`at` orders them. Durable when it returns. Raises `Retryable`."""
         if event in self._events:
             return
         if len(self._events) >= MOST:
             await self.forget(next(iter(self._events)))
-        value = msgspec.json.encode([room, session])
-        await self._keep.set(_PREFIX + event, value, ttl=PATIENCE)
-        self._events[event] = (room, session)
+        locked = _Locked(room, session, at)
+        await self._keep.set(_PREFIX + event, msgspec.json.encode(locked), ttl=PATIENCE)
+        self._events[event] = locked
 
     def of(self, room: str, session: str) -> list[str]:
-        """Events that a key opens."""
-        return [event for event, of in self._events.items() if of == (room, session)]
-
-    def __contains__(self, event: object) -> bool:
-        return event in self._events
+        """Events that a key opens, oldest first."""
+        return [
+            event
+            for event, locked in self._events.items()
+            if (locked.room, locked.session) == (room, session)
+        ]
 
     async def forget(self, event: str) -> None:
         if self._events.pop(event, None) is not None:

@@ -29,6 +29,7 @@ class Files:
         self._door = door
         self._blobs = blobs
         self._files = Fetching(blobs, "Matrix", limit=limit, timeout=timeout)
+        self._taken = 0
 
     async def fetch(self, attachment: Attachment, media: Media | None) -> Attachment:
         """The attachment with its bytes stored, or with the problem in words for the user."""
@@ -43,8 +44,8 @@ class Files:
         if not file.digest:
             raise Failed(f"there are no bytes to send ({file.problem or 'no digest'})")
         size = await self._blobs.size(file.digest)
-        if size is not None and size > FILE_LIMIT:
-            raise Failed(f"a file of {size} bytes is too large for Matrix")
+        if size is not None and size > min(FILE_LIMIT, await self._most()):
+            raise Failed(f"a file of {size} bytes is too large for the homeserver")
         content = b"".join([chunk async for chunk in self._blobs.read(file.digest)])
         if not content:
             raise Failed("an empty file cannot be sent on Matrix")
@@ -53,6 +54,15 @@ class Files:
         hidden, how = await asyncio.to_thread(encrypt_attachment, content)
         mxc = await self._door.upload(hidden, "application/octet-stream", "")
         return Uploaded(mxc=mxc, sealed={**how, "v": "v2"})
+
+    async def _most(self) -> int:
+        """Bytes that the homeserver takes. It says so beforehand; when a file comes that is too
+        large, it may cut the connection instead."""
+        if not self._taken:
+            config = await self._door.ask("GET", "/media/config", api="/_matrix/client/v1")
+            told = config.get("m.upload.size")
+            self._taken = told if isinstance(told, int) and told > 0 else FILE_LIMIT
+        return self._taken
 
 
 async def _opened(chunks: AsyncIterator[bytes], media: Media) -> AsyncIterator[bytes]:

@@ -52,18 +52,18 @@ class Self:
     commands: frozenset[str] = frozenset()
     """Ours, without the slash: ``!stop`` is ``/stop``, which clients keep to themselves."""
     _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
-    _named: re.Pattern[str] = field(init=False, repr=False, default=re.compile("$^"))
+    _named: re.Pattern[str] = field(init=False, repr=False, default=re.compile("(?!)"))
 
     def __post_init__(self) -> None:
         if self.patterns:
             words = "|".join(re.escape(each.strip()) for each in self.patterns)
             called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
             object.__setattr__(self, "_called", called)
-        local = self.id.partition(":")[0].removeprefix("@")
-        names = sorted({self.id, f"@{local}", local, self.name} - {""}, key=len, reverse=True)
-        words = "|".join(re.escape(each) for each in names)
-        named = re.compile(rf"(?:@?(?:{words}))(?!\w)", re.IGNORECASE)
-        object.__setattr__(self, "_named", named)
+        local = self.id.partition(":")[0]
+        names = "|".join(re.escape(each) for each in (self.id, local, self.name) if each)
+        # The local part alone may be any word; before a colon it is a name.
+        called = rf"(?:{names})(?!\w)|{re.escape(local[1:])}(?=\s?[:,])"
+        object.__setattr__(self, "_named", re.compile(called, re.IGNORECASE))
 
     def called_in(self, text: str) -> bool:
         return self._called is not None and self._called.search(text) is not None

@@ -124,7 +124,9 @@ class Reception:
         if isinstance(found, Locked):
             self._count("undecryptable")
             log.warning("event_undecryptable", event_id=event_id, room=room_id)
-            await self._waiting.remember(room_id, found.session, event_id)
+            told = event.get("origin_server_ts")
+            at = float(told) if isinstance(told, int) else 0.0
+            await self._waiting.remember(room_id, found.session, event_id, at)
         elif isinstance(found, Spoilt):
             self._count(found.reason)
             log.warning("event_unreadable", event_id=event_id, room=room_id, reason=found.reason)

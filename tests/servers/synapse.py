@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import hmac
 import importlib.util
+import json
 import os
 import re
 import secrets
@@ -257,6 +258,10 @@ class User:
     async def invite(self, room: str, user: str) -> None:
         await self.ask("POST", f"/rooms/{quote(room)}/invite", {"user_id": user})
 
+    async def repeat(self, path: str, body: bytes) -> None:
+        """A PUT that was kept by a proxy."""
+        await self.ask("PUT", path.removeprefix("/_matrix/client/v3"), json.loads(body))
+
     async def join(self, room: str) -> None:
         await self.ask("POST", f"/join/{quote(room)}", {})
 
@@ -379,6 +384,8 @@ class Proxy:
         self.paths: list[str] = []
         self.struck: list[str] = []
         """Paths that met a fault."""
+        self.kept: list[tuple[str, bytes]] = []
+        """Paths and bodies of requests that were answered in the server's place."""
         self._faults: list[Fault] = []
         self._open: dict[int, web.Request] = {}
 
@@ -430,6 +437,7 @@ class Proxy:
         if self.down or (fault is not None and fault.kind == "cut"):
             return self._abort(request)
         if fault is not None and fault.kind == "status":
+            self.kept.append((request.raw_path, await request.read()))
             return web.json_response(dict(fault.body), status=fault.status)
         body = await request.read()
         headers = {
