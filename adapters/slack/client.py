@@ -46,6 +46,11 @@ class WebApi:
     def session(self) -> aiohttp.ClientSession:
         return self._open()[0]
 
+    @property
+    def proxy(self) -> str | None:
+        """What slack-sdk found in the environment: the same way for all that goes to Slack."""
+        return self._open()[1].proxy
+
     def _open(self) -> tuple[aiohttp.ClientSession, AsyncWebClient]:
         """Made when first used: a session belongs to the loop that runs."""
         if self._made is None:
@@ -98,7 +103,9 @@ class WebApi:
     async def upload(self, url: str, content: bytes) -> None:
         """Bytes to the address that Slack gave for them. Nobody sees them yet."""
         try:
-            async with self.session.post(url, data=content, timeout=_UPLOAD) as answer:
+            async with self.session.post(
+                url, data=content, timeout=_UPLOAD, proxy=self.proxy
+            ) as answer:
                 if answer.status >= 500:
                     raise Unavailable(f"Slack answered {answer.status} for an upload")
                 if answer.status != 200:
@@ -113,7 +120,9 @@ class WebApi:
         if host.netloc not in known or host.scheme not in {"https", ours.scheme}:
             raise Failed("a slash command came with an address that is not Slack's")
         try:
-            async with self.session.post(url, json=body, allow_redirects=False) as answer:
+            async with self.session.post(
+                url, json=body, allow_redirects=False, proxy=self.proxy
+            ) as answer:
                 if answer.status != 200:
                     raise Failed(f"Slack answered {answer.status} to the answer of a command")
         except CAUGHT as error:
@@ -131,7 +140,9 @@ class WebApi:
         for _ in range(_REDIRECTS + 1):
             self._check_host(url)
             headers = {"Authorization": f"Bearer {self._token}"}
-            async with self.session.get(url, headers=headers, allow_redirects=False) as answer:
+            async with self.session.get(
+                url, headers=headers, allow_redirects=False, proxy=self.proxy
+            ) as answer:
                 if answer.status in (301, 302, 303, 307, 308):
                     url = urljoin(url, answer.headers.get("Location", ""))
                     continue

@@ -21,7 +21,7 @@ from adapters.slack.native import Payload, Unreadable, read
 from adapters.slack.parse import Parsed, Self, parse
 from adapters.slack.people import People
 from gateway.errors import BadConfig, GatewayError, Retryable
-from gateway.message import Attachment, ConversationId, Inbound, InboundId
+from gateway.message import Attachment, Inbound, InboundId, Place
 from gateway.ports import Clock, Inbox, Keep
 
 log = structlog.get_logger(__name__)
@@ -39,6 +39,7 @@ _SKEW = 300.0
 _LONGEST = 30.0
 _FOLLOW = 30 * 86_400.0
 """Seconds for which a thread is remembered in which we were addressed."""
+_THREADS = 4096
 
 
 class Arrival:
@@ -91,9 +92,11 @@ class Reception:
         self._patience = patience
         self._most = most
         self._pending: dict[InboundId, Arrival] = {}
-        self._lanes: dict[ConversationId, deque[Arrival]] = {}
+        self._lanes: dict[str, deque[Arrival]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = False
+        self._ours: dict[Place, None] = {}
+        """Threads that are known to be noted, oldest first."""
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails when the account cannot go on."""
 
@@ -138,16 +141,18 @@ class Reception:
     def _line_up(self, arrival: Arrival) -> Arrival:
         event = arrival.parsed.event
         self._pending[event.id] = arrival
-        lane = self._lanes.get(event.conversation)
+        # Who gave a command waits for it: it goes past what a slow file holds up.
+        name = event.id if arrival.parsed.once else event.conversation
+        lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[event.conversation] = deque()
-            task = asyncio.create_task(self._drain(event.conversation, lane))
+            lane = self._lanes[name] = deque()
+            task = asyncio.create_task(self._drain(name, lane))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         lane.append(arrival)
         return arrival
 
-    async def _drain(self, name: ConversationId, lane: deque[Arrival]) -> None:
+    async def _drain(self, name: str, lane: deque[Arrival]) -> None:
         try:
             while lane:
                 done = await self._taken(lane[0])
@@ -189,9 +194,8 @@ class Reception:
 
     async def _hand_in(self, arrival: Arrival) -> None:
         event = await self._readable(arrival)
-        thread = f"thread/{event.place.chat}/{event.place.thread}"
         follows = self._follow and event.place.kind == "thread" and event.kind == "message"
-        if follows and not event.addressed and await self._keep.get(thread) is not None:
+        if follows and not event.addressed and await self._is_ours(event.place):
             event = msgspec.structs.replace(event, addressed=True)
         try:
             accepted = await self._inbox.accept(
@@ -204,7 +208,19 @@ class Reception:
             log.error("event_rejected", message_id=event.id, reason=str(problem))
             return
         if follows and event.addressed and accepted.outcome in ("stored", "duplicate"):
-            await self._keep.set(thread, b"", ttl=_FOLLOW)
+            await self._follow_on(event.place)
+
+    async def _is_ours(self, place: Place) -> bool:
+        """Whether we were addressed in this thread."""
+        return place in self._ours or await self._keep.get(_thread(place)) is not None
+
+    async def _follow_on(self, place: Place) -> None:
+        if place in self._ours:
+            return
+        await self._keep.set(_thread(place), b"", ttl=_FOLLOW)
+        self._ours[place] = None
+        if len(self._ours) > _THREADS:
+            del self._ours[next(iter(self._ours))]
 
     async def _readable(self, arrival: Arrival) -> Inbound:
         """The event with people's names where they are to be had."""
@@ -221,3 +237,7 @@ class Reception:
     @property
     def _account(self) -> str:
         return self._me.account.key
+
+
+def _thread(place: Place) -> str:
+    return f"thread/{place.chat}/{place.thread}"

@@ -108,7 +108,10 @@ class Socket:
             raise Unavailable("apps.connections.open gave no address")
         try:
             stream = await self._api.session.ws_connect(
-                url, heartbeat=HEARTBEAT, timeout=aiohttp.ClientWSTimeout(ws_close=2.0)
+                url,
+                heartbeat=HEARTBEAT,
+                proxy=self._api.proxy,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             )
         except CAUGHT as error:
             raise translate(error, repeatable=True) from error
@@ -159,6 +162,7 @@ class Socket:
                     if told:
                         over.set()
                         closing = closing or group.create_task(_close_later(stream))
+                over.set()  # the next one need not wait for what is still on its way in
                 if closing is not None:
                     closing.cancel()
         except BaseExceptionGroup as several:

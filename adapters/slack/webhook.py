@@ -11,7 +11,7 @@ import structlog
 from adapters.slack.native import Unreadable, decode, decode_form
 from adapters.slack.reception import Reception
 from adapters.slack.signature import WINDOW, Claim, claim, holds
-from gateway.errors import BadConfig, GatewayError, Retryable
+from gateway.errors import GatewayError
 from gateway.message import Account
 from gateway.ports import Clock, Keep, WebhookAnswer
 
@@ -80,13 +80,8 @@ class Webhook:
             if not await reception.take(kind, payload):
                 return _LATER
             await self._keep.set(key, b"", ttl=2 * WINDOW + 60.0)
-        except BadConfig:
-            raise
-        except Retryable as later:
-            log.warning("event_not_taken", reason=str(later), account=self._account.key)
-            return _LATER
         except GatewayError as problem:
-            log.error("replay_store_failed", reason=str(problem), account=self._account.key)
+            log.warning("event_not_taken", reason=str(problem), account=self._account.key)
             return _LATER
         return _GOT_IT
 

@@ -165,6 +165,18 @@ async def test_messages_of_one_conversation_come_in_order_and_one_holds_up_no_ot
     assert inbox.texts[20:] == ["with a picture", "after it"]
 
 
+async def test_a_command_goes_past_what_a_slow_file_holds_up(
+    slack: FakeSlack, inbox: MemoryInbox, slack_blobs: MemoryBlobs
+) -> None:
+    slack_blobs.open.clear()
+    slack.say("D7", "U7", "with a picture", files=[PICTURE])
+    slack.slash("D7", "U7", "stop")
+    await slack.until(lambda: inbox.texts == ["/stop"])
+    assert slack.world.deliveries[0].open
+    slack_blobs.open.set()
+    await slack.all_confirmed()
+
+
 async def test_everything_arrives_when_much_comes_at_once(
     slack: FakeSlack, inbox: MemoryInbox
 ) -> None:
