@@ -29,6 +29,9 @@ from gateway.ports import Inbox, Services
 
 log = structlog.get_logger(__name__)
 
+_OPENS = ("message", "button")
+"""What surely opens the 24-hour window, and can be marked as read."""
+
 
 class Reception:
     """Takes posts in while the account is ours."""
@@ -122,8 +125,8 @@ class Reception:
         for parsed in messages:
             now = self._clock.now()
             event = msgspec.structs.replace(parsed.event, received_at=now)
-            # First: the answer may be sent before `accept` returns.
-            await self._notes.wrote(event.place.chat, event.sent_at or now, event.native_id)
+            if event.kind in _OPENS:  # first: the answer may be sent before `accept` returns
+                await self._notes.wrote(event.place.chat, event.sent_at or now, event.native_id)
             fetch = _Fetch(parsed.media, self._files, self._api)
             try:
                 await self._inbox.accept(event, fetch.files if parsed.media else None)

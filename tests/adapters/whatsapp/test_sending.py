@@ -327,6 +327,21 @@ async def test_typing_marks_the_last_message_as_read(desk: Desk, whatsapp: FakeW
     assert (whatsapp.world.read, whatsapp.world.typing) == ([message["id"]], [ADA])
 
 
+async def test_an_edit_or_a_reaction_is_not_marked_and_opens_no_window(
+    desk: Desk, whatsapp: FakeWhatsApp
+) -> None:
+    message = whatsapp.say(ADA, "hello")
+    whatsapp.edit(ADA, message["id"], "hallo")
+    whatsapp.say(BOB, type="reaction", reaction={"message_id": "wamid.o1", "emoji": "👍"})
+    await whatsapp.until(lambda: len(desk.inbox.events) == 3)
+
+    event = desk.inbox.events[0]
+    await desk.adapter.typing(event.conversation, event.place)
+    assert whatsapp.world.read == [message["id"]]
+    with pytest.raises(Failed, match="24 hours"):
+        await desk.adapter.send(part("hello", chat=BOB))
+
+
 async def test_without_read_marks_nothing_is_marked(whatsapp: FakeWhatsApp) -> None:
     async with Desk(whatsapp, read_marks=False).running() as desk:
         await desk.hears()
