@@ -98,6 +98,7 @@ IMAP: dict[type[BaseException], Callable[[BaseException], GatewayError]] = {
     aioimaplib.Abort: _cut,
     aioimaplib.Error: _cut,
     aioimaplib.CommandTimeout: _cut,
+    aioimaplib.aioimaplib.IncompleteRead: _cut,
     aioimaplib.AioImapException: _cut,
     ssl.SSLError: _unavailable,
     OSError: _unavailable,

@@ -1,8 +1,8 @@
 """A real mail server on loopback: Dovecot keeps the mailboxes, Exim takes mail in and hands it on.
 
 Everything it writes lies in one folder. There are many people with an address in `DOMAIN`, all of
-one password, each test takes some. Exim says in ``Authentication-Results`` who signed in; mail that came
-without signing in keeps what it claims. Mail to any other domain ends in ``outbox.mbox``.
+one password; each test takes some. Exim says in ``Authentication-Results`` who signed in; mail that
+came without signing in keeps what it claims. Mail to any other domain ends in ``outbox.mbox``.
 """
 
 from __future__ import annotations

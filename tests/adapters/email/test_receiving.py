@@ -202,7 +202,7 @@ async def test_several_folders_are_watched(desk: Desk, ada: Person, inbox: Memor
 
 
 async def test_a_folder_that_is_not_there_stops_the_account(desk: Desk, inbox: MemoryInbox) -> None:
-    with pytest.raises(BadConfig, match="mailboxes.*no folder 'Nowhere'"):
+    with pytest.raises(BadConfig, match=r"mailboxes.*no folder 'Nowhere'"):
         async with desk.running(inbox, mailboxes=["Nowhere"]):
             pass
 
