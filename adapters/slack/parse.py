@@ -135,6 +135,8 @@ def _message(
     text = plain(without_mention(said, me.user), {id: each.name for id, each in people.items()})
     found = [_file(file) for file in message.files or () if _is_there(file)]
     quote = _quote(message, people)
+    if not text and quote:  # forwarded without a word
+        text, quote = quote, ""
     if not text and not found and me.user not in ids:
         return None
     addressed = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 from collections import deque
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class Arrival:
         """Whether Slack may be told that we have it."""
         self._fetched: tuple[Attachment, ...] | None = None
 
-    async def fetch(self, event: Inbound, files: Files) -> Inbound:
+    async def fetch(self, files: Files, event: Inbound) -> Inbound:
         """The event with its files stored. Raises `Retryable` when the blob store takes nothing."""
         if self._fetched is None:
             pairs = zip(event.attachments, self.parsed.files, strict=True)
@@ -132,7 +133,8 @@ class Reception:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for arrival in self._pending.values():
-            arrival.done.cancel()
+            if not arrival.done.done():
+                arrival.done.set_result(False)
         if self.broken.done():
             self.broken.exception()
         else:
@@ -197,10 +199,9 @@ class Reception:
         follows = self._follow and event.place.kind == "thread" and event.kind == "message"
         if follows and not event.addressed and await self._is_ours(event.place):
             event = msgspec.structs.replace(event, addressed=True)
+        fetch = functools.partial(arrival.fetch, self._files) if arrival.parsed.files else None
         try:
-            accepted = await self._inbox.accept(
-                event, lambda admitted: arrival.fetch(admitted, self._files)
-            )
+            accepted = await self._inbox.accept(event, fetch)
         except (BadConfig, Retryable):
             raise
         except GatewayError as problem:

@@ -247,7 +247,10 @@ def test_files_are_named_by_what_slack_says_of_them() -> None:
 
 def test_a_forwarded_message_is_quoted() -> None:
     shared = [{"text": "see <https://x.example|this>", "is_share": True}]
-    assert found(message(attachments=shared)).quote == "see this (https://x.example)"
+    said, alone = found(message(attachments=shared)), found(message(text="", attachments=shared))
+
+    assert (said.text, said.quote) == ("hello", "see this (https://x.example)")
+    assert (alone.text, alone.quote) == ("see this (https://x.example)", "")
 
 
 @pytest.mark.parametrize(

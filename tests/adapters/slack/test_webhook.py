@@ -237,6 +237,20 @@ async def test_a_request_that_was_not_stored_may_come_again_as_it_is(
     assert box.texts == ["hello"]
 
 
+async def test_a_request_that_waits_while_we_stop_is_told_to_come_again(
+    slack: FakeSlack, build: Build
+) -> None:
+    adapter, box = build(**SETTINGS), MemoryInbox()
+    box.open.clear()
+    body = b'{"type":"event_callback","team_id":"T01","event":%s}' % json.dumps(_message()).encode()
+    given = signed(SECRET.decode(), str(int(time.time())), body)
+    lower = {key.lower(): value for key, value in given.items()}
+    async with posted(slack, adapter, box):
+        waiting = asyncio.create_task(adapter.receive(lower, body))
+        await slack.until(lambda: box.offered)
+    assert (await waiting).status == 503
+
+
 async def test_while_the_store_is_away_slack_is_told_to_come_again(
     slack: FakeSlack, build: Build, slack_records: MemoryRecords
 ) -> None:
