@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 _DAYS = 8 * 86400.0
 _HOUR = 3600.0
 _CHUNK = 65536
+_AT_ONCE = 65536
+"""Bytes of a body that are read on the loop; a large one would hold it for half a second."""
 _FILE_SECONDS = 30.0
 _WORDS = {"stored": "accepted", "duplicate": "accepted", "answered": "accepted",
           "changed": "accepted"}  # fmt: skip
@@ -52,7 +54,7 @@ class Reception:
     async def take(self, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
         """200 with what came of it, also when it came before; 4xx with words for the sender."""
         try:
-            payload = read(body)
+            payload = read(body) if len(body) <= _AT_ONCE else await asyncio.to_thread(read, body)
         except Unreadable as problem:
             self._count("unreadable")
             return _no(400, str(problem))

@@ -35,6 +35,7 @@ _ALIKE = str.maketrans(
     }
 )
 _OPENING = re.compile(r"(?<![^\W_])[*_~`](?!\s)")
+_FENCE = re.compile(r"`(?=``)")
 _ENCODED = {"*": "%2A", "_": "%5F", "~": "%7E", "`": "%60"}
 
 
@@ -56,7 +57,7 @@ def _code(code: str) -> str:
 
 def _block(code: str, language: str) -> str:
     """WhatsApp colours nothing, and would show the language as code."""
-    inside = code.replace("```", f"`{_JOINER}``")
+    inside = _FENCE.sub(f"`{_JOINER}", code)
     return f"```\n{inside}\n```"
 
 

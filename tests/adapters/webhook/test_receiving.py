@@ -204,6 +204,18 @@ async def test_files_come_inline_and_are_kept_once_the_sender_is_let_in(desk: De
     assert desk.blobs._blobs[event.attachments[0].digest] == PNG
 
 
+async def test_a_large_body_is_read_as_strictly(desk: Desk) -> None:
+    text = "x" * 60_000
+    large = message(text, quote="y" * 4_000, name="z" * 100, reply_to="w" * 200)
+    assert len(large) < 65_536 < len(large) + 2_000
+    padded = large[:-1] + b" " * 5_000 + b"}"
+    twice = padded[:-1] + b', "sender": "eve"}'
+
+    assert (await post(desk.adapter, padded)).status == 200
+    assert "twice" in said(await post(desk.adapter, twice))["error"]
+    assert desk.inbox.texts == [text]
+
+
 async def test_an_event_the_gateway_never_takes_is_said_to_be_refused(desk: Desk) -> None:
     desk.inbox.rejects = lambda event: True
     assert said(await post(desk.adapter, message())) == {

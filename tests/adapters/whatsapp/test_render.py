@@ -50,6 +50,7 @@ def test_golden(markdown: str, markup: str) -> None:
         "@everyone", "@4915112345678", "\x00", "\ud800", "a\u202eb", "[](", "![x](y)",
         "<script>", "|a|b|\n|-|-|",
         "`" * 50, "*" * 50, "_*~" * 30, "```\n```\n```", "`a``b`", "> > > deep",
+        "~~~\n```\n````\n`````\n~~~",
     ],
 )  # fmt: skip
 def test_nothing_breaks(text: str) -> None:
