@@ -127,6 +127,7 @@ class DiscordAdapter:
                 raise
             return await self._follow_up(opened, outbound, upload)
         found = _id_of(answer)
+        self._sent.note(outbound.key, found)
         if upload is None and (answer.get("content") or "").strip() != sending.content.strip():
             # Known by its nonce: it stands there as an earlier preview, or somewhat tidied up.
             await self._change(outbound, found)
@@ -145,6 +146,8 @@ class DiscordAdapter:
                 if not is_over(over):
                     raise
         await self._change(outbound, native_id)
+        if opened is not None and opened.message != native_id and outbound.part == 0:
+            await self._interactions.withdraw(opened)  # its answer has grown elsewhere
         return Receipt(native_id=native_id)
 
     async def find(self, outbound: Outbound) -> Receipt | None:

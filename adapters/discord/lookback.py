@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.discord.api import Api
 from adapters.discord.backfill import PAGE
-from adapters.discord.native import is_snowflake
+from adapters.discord.native import is_snowflake, moment
 from adapters.discord.pace import channel
 from adapters.discord.parse import AFTER
 from adapters.discord.render import TWIN, render
@@ -20,8 +20,9 @@ from gateway.message import Outbound
 from gateway.ports import Clock
 
 PAGES = 5
-NONCE_SECONDS = 120.0
-"""For so long a repetition is known by its nonce."""
+NONCE_SECONDS = 90.0
+"""For so long Discord surely knows a repetition by its nonce. What it says is worth more than what
+we find: two answers may say the same."""
 _MOST = 5_000
 
 
@@ -31,11 +32,13 @@ class Sent:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ids: dict[str, str] = {}
+        self._nonces: dict[str, str] = {}
         self._tried: dict[str, float] = {}
 
     def note(self, nonce: str | int | None, message: str) -> None:
         if nonce is not None:
             _put(self._ids, str(nonce), message)
+            _put(self._nonces, message, str(nonce))
 
     def trying(self, key: str) -> None:
         if key not in self._tried:
@@ -43,6 +46,13 @@ class Sent:
 
     def of(self, key: str) -> str | None:
         return self._ids.get(key)
+
+    def is_of_another(self, message: str, key: str) -> bool:
+        return self._nonces.get(message, key) != key
+
+    def is_known_by_nonce(self, message: str) -> bool:
+        """Whether Discord would answer a repetition with this message, if it was one."""
+        return self._clock.now() - moment(message) < NONCE_SECONDS
 
     def is_recent(self, key: str) -> bool:
         """Whether the first attempt was so short ago that its nonce is known."""
@@ -62,19 +72,25 @@ async def find(api: Api, sent: Sent, outbound: Outbound) -> str | None:
         return known
     me = (await api.me()).id
     try:
-        return await _look(api, me, outbound)
+        found = await _look(api, sent, me, outbound)
     except Failed as refused:
         if sent.is_recent(outbound.key):
             return None
         raise Uncertain(f"the channel's history cannot be read: {refused}") from refused
+    return None if found is not None and sent.is_known_by_nonce(found) else found
 
 
-async def _look(api: Api, me: str, outbound: Outbound) -> str | None:
+async def _look(api: Api, sent: Sent, me: str, outbound: Outbound) -> str | None:
     after = outbound.headers.get(AFTER) or outbound.reply_to
     ours: list[dict[str, Any]] = []
     for _ in range(PAGES if is_snowflake(after) else 1):
         page = await _page(api, channel(outbound.place), after)
-        ours += [each for each in page if each["author"].get("id") == me]
+        ours += [
+            each
+            for each in page
+            if each["author"].get("id") == me
+            and not sent.is_of_another(str(each["id"]), outbound.key)
+        ]
         if (found := match(ours, outbound)) is not None:
             return found
         if len(page) < PAGE:

@@ -126,7 +126,8 @@ class Rest:
             if not 1 <= len(one.get("description", "")) <= 100:
                 raise invalid("description", "BASE_TYPE_BAD_LENGTH", "Must be 1 to 100 in length")
         self.world.commands = request.body
-        return request.body
+        about = {"application_id": APPLICATION, "version": "1", "default_member_permissions": None}
+        return [{"id": self.world.snowflake(), "nsfw": False} | about | one for one in request.body]
 
     def _channel(self, request: Request) -> Any:
         found = self.world.channels.get(request.ids["channel"])
@@ -178,11 +179,11 @@ class Rest:
             raise invalid("flags", "MESSAGE_FLAGS_INVALID", "Invalid flags")
         attached = self._uploads(channel, request)
         content = body.get("content") or ""
+        _check_content(content)
         if flags & VOICE:
             _check_voice(content, attached)
         elif not content.strip() and not attached and not body.get("embeds"):
             raise Refusal(400, 50006, "Cannot send an empty message")
-        _check_content(content)
         _check_mentions(body)
         _check_components(body.get("components", []))
         reference = self._reference(channel, body.get("message_reference"))
@@ -206,7 +207,7 @@ class Rest:
         if not str(given.get("message_id", "")).isdecimal():
             raise invalid("message_reference", "NUMBER_TYPE_COERCE", "Value is not snowflake.")
         try:
-            answered = self.world.message(channel, given["message_id"])
+            answered = self.world.message(channel, str(given["message_id"]))
         except Refusal:
             if given.get("fail_if_not_exists", True):
                 raise invalid(
@@ -329,11 +330,11 @@ class Rest:
             message = self.world.stand(
                 given["channel_id"], BOT, "", type=20, flags=LOADING, application_id=APPLICATION,
                 webhook_id=APPLICATION,
-                interaction_metadata={"id": given["id"], "type": 2},
+                interaction_metadata={"id": given["id"], "type": 2, "user": found["user"]},
             )  # fmt: skip
             found["original"] = message["id"]
             self.world.dispatch("MESSAGE_CREATE", self.world.told(message))
-        if request.query.get("with_response") != "true":
+        if request.query.get("with_response") not in ("true", "1"):
             return _NO_CONTENT
         resource = {"type": kind} | ({"message": message} if message else {})
         return {"interaction": {"id": given["id"], "type": given["type"]}, "resource": resource}

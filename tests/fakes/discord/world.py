@@ -22,6 +22,15 @@ CONTENT_INTENT = 1 << 15
 _EPOCH = 1_420_070_400_000
 ALL_PERMISSIONS = (1 << 50) - 1
 _THREADS = (10, 11, 12)
+_MEMBER = {
+    "roles": [],
+    "joined_at": "2024-01-01T00:00:00+00:00",
+    "deaf": False,
+    "mute": False,
+    "flags": 0,
+    "nick": None,
+    "permissions": "0",
+}
 
 
 class Refusal(Exception):
@@ -232,9 +241,7 @@ class World:
         guild = self.channels[message["channel_id"]].get("guild_id")
         more: dict[str, Any] = {"nonce": nonce} if nonce else {}
         if guild:
-            member = {"roles": [], "joined_at": _iso(0), "deaf": False, "mute": False,
-                      "flags": 0, "nick": None}  # fmt: skip
-            more |= {"guild_id": guild, "member": member}
+            more |= {"guild_id": guild, "member": dict(_MEMBER)}
         return message | more
 
     # --- people -----------------------------------------------------------------------------------
@@ -316,7 +323,7 @@ class World:
             "message_author_id": self.message(channel, number)["author"]["id"],
         }
         if guild := self.channels[channel].get("guild_id"):
-            about |= {"guild_id": guild, "member": {"user": self.person(user), "roles": []}}
+            about |= {"guild_id": guild, "member": {"user": self.person(user), **_MEMBER}}
         self.dispatch("MESSAGE_REACTION_ADD", about)
 
     def slash(self, channel: str, user: str, name: str, text: str = "") -> dict[str, Any]:
@@ -351,11 +358,16 @@ class World:
             **more,
         }
         if guild := where.get("guild_id"):
-            given |= {"guild_id": guild, "member": {"user": person, "roles": [], "nick": None}}
+            given |= {"guild_id": guild, "member": {"user": person, **_MEMBER}}
         else:
             given["user"] = person
-        self.interactions[given["token"]] = {"given": given, "at": time.time(), "original": None,
-                                             "acknowledged": 0}  # fmt: skip
+        self.interactions[given["token"]] = {
+            "given": given,
+            "user": person,
+            "at": time.time(),
+            "original": None,
+            "acknowledged": 0,
+        }
         self.dispatch("INTERACTION_CREATE", given)
         return given
 
