@@ -97,10 +97,8 @@ class SlackAdapter:
         try:
             if self._config.mode == "webhook":
                 await self._webhook.run(reception)
-            assert self._config.app_token is not None
-            token = self._config.app_token.get_secret_value()
             clock, count = self._services.clock, self._services.count
-            await Socket(self._api, token, reception, clock, count).run()
+            await Socket(self._api, reception, clock, count).run()
         finally:
             await reception.close()
 
@@ -179,7 +177,7 @@ class SlackAdapter:
         try:
             answer = await self._api.read("auth.test")
             if self._config.mode == "socket":
-                await self._open_socket()
+                await self._api.open_socket()
         except Unavailable as problem:
             return Probe(ok=False, summary=f"{problem}; is there a network, is base_url right?")
         except GatewayError as problem:
@@ -240,17 +238,6 @@ class SlackAdapter:
             patterns=self._config.mention_patterns,
         )
         return self._self
-
-    async def _open_socket(self) -> None:
-        assert self._config.app_token is not None
-        token = self._config.app_token.get_secret_value()
-        try:
-            await self._api.read("apps.connections.open", token=token)
-        except Failed as refused:
-            raise Failed(
-                f"no socket ({refused}): switch Socket Mode on, and use an app-level token with "
-                "connections:write"
-            ) from refused
 
     def _where_to_post(self) -> str:
         if not self._services.public_url:

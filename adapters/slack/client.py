@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.config import SlackConfig
 from adapters.slack.errors import CAUGHT, translate
-from gateway.errors import Failed, Unavailable
+from gateway.errors import BadConfig, Failed, Unavailable
 
 # The library's debug log holds texts.
 logging.getLogger("slack_sdk").setLevel(logging.INFO)
@@ -78,12 +78,30 @@ class WebApi:
         given = {name: value for name, value in data.items() if value is not None}
         return await self._ask(method, repeatable=repeatable, json=given)
 
-    async def read(self, method: str, *, token: str = "", **params: Any) -> Answer:
+    async def read(self, method: str, **params: Any) -> Answer:
         """A method that changes nothing, or nothing that anybody sees. These take no JSON."""
         given = {name: value for name, value in params.items() if value is not None}
-        if token:
-            given["token"] = token
         return await self._ask(method, repeatable=True, params=given)
+
+    async def open_socket(self) -> str:
+        """An address for one connection. `BadConfig` when Slack gives this app none."""
+        assert self._config.app_token is not None
+        token = self._config.app_token.get_secret_value()
+        try:
+            answer = await self._ask(
+                "apps.connections.open", repeatable=True, params={"token": token}
+            )
+        except (BadConfig, Failed) as refused:
+            raise BadConfig(
+                "adapters.slack.app_token",
+                f"Slack opens no socket ({getattr(refused, 'reason', refused)})",
+                "switch Socket Mode on for the app (api.slack.com/apps), and use an app-level "
+                "token (xapp-) with connections:write",
+            ) from refused
+        url = answer.data.get("url")
+        if not isinstance(url, str):
+            raise Unavailable("apps.connections.open gave no address")
+        return url
 
     async def form(self, method: str, **data: Any) -> Answer:
         """A method that writes and takes no JSON."""

@@ -52,9 +52,9 @@ def _answered(error: Exception) -> GatewayError:
         return Busy(f"Slack asks for patience ({code or status})", after=_wait(error))
     if code in REFUSED or (status == 401 and not code):
         return BadConfig(
-            "adapters.slack",
+            "adapters.slack.bot_token",
             f"Slack does not accept the token ({code or status})",
-            "install the app again (api.slack.com/apps, Install App) and copy its tokens",
+            "install the app again (api.slack.com/apps, Install App) and copy its bot token",
         )
     if code in GONE:
         return Gone(f"gone: {code}")

@@ -21,7 +21,7 @@ from adapters.slack.client import WebApi
 from adapters.slack.errors import CAUGHT, translate
 from adapters.slack.native import Unreadable, decode
 from adapters.slack.reception import Reception
-from gateway.errors import BadConfig, Failed, Retryable, Unavailable
+from gateway.errors import BadConfig, Retryable, Unavailable
 from gateway.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -42,13 +42,11 @@ class Socket:
     def __init__(
         self,
         api: WebApi,
-        token: str,
         reception: Reception,
         clock: Clock,
         count: Callable[[str], None],
     ) -> None:
         self._api = api
-        self._token = token
         self._reception = reception
         self._clock = clock
         self._count = count
@@ -94,18 +92,7 @@ class Socket:
 
     async def _connected(self) -> aiohttp.ClientWebSocketResponse:
         """A connection over which Slack has said hello."""
-        try:
-            answer = await self._api.read("apps.connections.open", token=self._token)
-        except Failed as refused:
-            raise BadConfig(
-                "adapters.slack.app_token",
-                f"Slack opens no socket ({refused})",
-                "switch Socket Mode on for the app, and use an app-level token (xapp-) with "
-                "connections:write",
-            ) from refused
-        url = answer.data.get("url")
-        if not isinstance(url, str):
-            raise Unavailable("apps.connections.open gave no address")
+        url = await self._api.open_socket()
         try:
             stream = await self._api.session.ws_connect(
                 url,

@@ -15,7 +15,7 @@ from gateway.errors import BadConfig, Busy, Failed, Retryable, Unavailable, Unce
 from gateway.message import Attachment, Button, Outbound, Place
 from tests.adapters.slack.scene import CHANNEL, DM, Build, HastyClock, part, running
 from tests.fakes.inbox import MemoryInbox
-from tests.fakes.slack import FakeSlack
+from tests.fakes.slack import FakeSlack, Shown
 from tests.fakes.stores import MemoryBlobs
 
 
@@ -247,8 +247,6 @@ async def test_it_is_looked_for_on_every_page_and_beyond_them_nobody_can_say(
 
 
 def _write(slack: FakeSlack, text: str) -> None:
-    from tests.fakes.slack import Shown
-
     shown = Shown(CHANNEL, slack.world.ts(), "U8", from_bot=False, text=text)
     slack.world.messages[CHANNEL][shown.ts] = shown
 
@@ -494,6 +492,7 @@ async def test_the_live_check_names_the_bot_or_what_to_do(slack: FakeSlack, buil
     assert not bad_bot.ok
     assert "install the app again" in bad_bot.summary
     assert not bad_app.ok
+    assert "adapters.slack.app_token" in bad_app.summary
     assert not off.ok
     assert "switch Socket Mode on" in off.summary
     assert narrow.ok
