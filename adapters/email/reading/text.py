@@ -15,14 +15,13 @@ from functools import cache
 from types import FrameType
 from typing import TypeVar
 
-import html2text
+from bs4 import BeautifulSoup, Tag
+from bs4.exceptions import ParserRejectedMarkup
 from mailparser_reply.constants import MAIL_LANGUAGES  # type: ignore[import-untyped]
 from mailparser_reply.parser import EmailMessage  # type: ignore[import-untyped]
+from markdownify import MarkdownConverter
 
 _T = TypeVar("_T")
-
-STEP = 0.4
-"""Seconds of CPU for one step."""
 
 _HTML = 600_000
 """Characters of HTML that are read; mails of more are made by programs."""
@@ -34,31 +33,45 @@ _HIDDEN = re.compile(
     r"display:none|visibility:hidden|mso-hide:all|opacity:0(?:\.0+)?(?:;|$|!)"
     r"|font-size:0(?:\.0+)?(?:px|pt|em|rem|%)?(?:;|$|!)|(?:max-)?(?:height|width):0(?:px)?(?:;|$|!)"
 )
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-_UNSEEN = frozenset(("title", "template", "noframes"))
+_UNSEEN = ["title", "template", "noframes", "script", "style"]
 _ENDS_ITSELF = frozenset("p li td th tr dd dt option".split())
+_BLOCKS = ["table", "p", "div", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "hr"]
+
+
+_BREAKS = (
+    ParserRejectedMarkup,
+    RecursionError,
+    MemoryError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    ValueError,
+    TypeError,
+)
 
 
 class _Slow(Exception):
     pass
 
 
-def shared(step: Callable[[], _T], otherwise: Callable[[], _T]) -> tuple[_T, bool]:
-    """What `step` gives, or `otherwise` and True when that takes more than its share of CPU or
+def shared(
+    step: Callable[[], _T], otherwise: Callable[[], _T], *, seconds: float = 0.4
+) -> tuple[_T, bool]:
+    """What `step` gives, or `otherwise` and True when that takes so many seconds of CPU or
     breaks: the libraries were not written against inputs that are made to break them."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise _Slow
 
     before = signal.signal(signal.SIGVTALRM, interrupt)
-    signal.setitimer(signal.ITIMER_VIRTUAL, STEP)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         try:
             return step(), False
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGVTALRM, before)
-    except (_Slow, RecursionError, MemoryError, AssertionError, LookupError, ValueError, TypeError):
+    except (_Slow, *_BREAKS):
         return otherwise(), True
 
 
@@ -73,49 +86,51 @@ def from_html(source: str) -> tuple[str, bool]:
     """What people see of it, links as Markdown; and whether that took too long, so that only the
     tags were taken away."""
     source = source[:_HTML]
-    text, slow = shared(lambda: _markdown(source), lambda: _without_tags(source))
+    text, slow = shared(lambda: _markdown(source), lambda: _without_tags(source), seconds=0.9)
     return tidy(text), slow
 
 
 def _markdown(source: str) -> str:
-    reader = html2text.HTML2Text(bodywidth=0)
-    reader.unicode_snob = True
-    reader.ignore_images = True
-    reader.ignore_tables = False
-    reader.ul_item_mark = "-"
-    reader.emphasis_mark = "*"
-    reader.tag_callback = _Visible()  # type: ignore[assignment]  # declared as nothing but None
-    return reader.handle(source)
+    soup = BeautifulSoup(source, "html.parser")
+    for element in soup.find_all(_UNSEEN):
+        element.decompose()
+    for element in [each for each in soup.find_all(True) if _is_hidden(each)]:
+        _take_out(element)
+    for table in soup.find_all("table"):
+        _without_layout(table)
+    converter = MarkdownConverter(
+        heading_style="atx", bullets="-", strip=["img"], escape_asterisks=False,
+        escape_underscores=False,
+    )  # fmt: skip
+    return str(converter.convert_soup(soup))
 
 
-class _Visible:
-    """Leaves out what its author made invisible: there for filters and robots, not for readers."""
-
-    def __init__(self) -> None:
-        self._tag = ""
-        self._depth = 0
-
-    def __call__(
-        self, reader: html2text.HTML2Text, tag: str, attrs: dict[str, str | None], start: bool
-    ) -> bool:
-        if self._depth:
-            if tag == self._tag:
-                self._depth += 1 if start and tag not in _ENDS_ITSELF else -1
-            if self._depth:
-                return True
-            reader.quiet -= 1
-            if not start:
-                return True
-        if start and tag not in _VOID and (tag in _UNSEEN or _is_hidden(attrs)):
-            self._tag, self._depth = tag, 1
-            reader.quiet += 1
-            return True
-        return False
+def _is_hidden(element: Tag) -> bool:
+    """What its author made invisible: there for filters and robots, not for readers."""
+    if "hidden" in element.attrs:
+        return True
+    style = re.sub(r"\s+", "", str(element.attrs.get("style") or "")).lower()
+    return _HIDDEN.search(style) is not None
 
 
-def _is_hidden(attrs: dict[str, str | None]) -> bool:
-    style = re.sub(r"\s+", "", attrs.get("style") or "").lower()
-    return "hidden" in attrs or _HIDDEN.search(style) is not None
+def _take_out(element: Tag) -> None:
+    """Without what only seems to be inside, because the next of its kind ends it."""
+    if element.decomposed:
+        return
+    following = element.find(element.name) if element.name in _ENDS_ITSELF else None
+    if following is not None:
+        element.insert_after(following.extract())
+    element.decompose()
+
+
+def _without_layout(table: Tag) -> None:
+    """Most tables of mails are there to place things: their cells are paragraphs."""
+    rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
+    cells = [row.find_all(["td", "th"], recursive=False) for row in rows]
+    placed = table.get("role") == "presentation" or all(len(row) < 2 for row in cells)
+    if placed or any(cell.find(_BLOCKS) for row in cells for cell in row):
+        for element in (table, *rows, *(cell for row in cells for cell in row)):
+            element.name = "div"
 
 
 def _without_tags(source: str) -> str:

@@ -129,12 +129,21 @@ def test_a_forwarded_mail_is_the_matter_itself() -> None:
         ('<p hidden>no</p><p style="mso-hide:all">no</p>yes', "yes"),
         ('<td style="max-height:0;overflow:hidden">no</td>yes', "yes"),
         ('<span style="opacity:0">no</span><span style="opacity:0.8">yes</span>', "yes"),
-        ('<input type="hidden" value="no">yes<br hidden>too', "yes too"),
+        ('<input type="hidden" value="no">yes<br>too', "yes too"),
         ('<img src="https://track.example/x.gif" alt="logo">yes', "yes"),
         ("<blockquote>old</blockquote>", "> old"),
+        (
+            "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>",
+            "| a | b |\n| --- | --- |\n| 1 | 2 |",
+        ),
+        ("<table><tr><td>one</td></tr><tr><td>two</td></tr></table>", "one\n\ntwo"),
+        (
+            "<table><tr><td><p>one</p><table><tr><td>two</td></tr></table></td></tr></table>",
+            "one\n\ntwo",
+        ),
         ("<ul><li>one</li><li>two</li></ul>", "- one\n  - two"),
         ("a&nbsp;&amp;&#228;", "a &ä"),
-        ("<p>unclosed <b>bold", "unclosed **bold"),
+        ("<p>unclosed <b>bold", "unclosed **bold**"),
         ("", ""),
     ],
 )
