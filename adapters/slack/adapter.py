@@ -39,7 +39,7 @@ _BACK = 86_400.0
 _KEPT = 8 * 86_400.0
 _REMEMBERED = 1000
 
-_TS = re.compile(r"\d{1,12}\.\d{1,9}")
+_TS = re.compile(r"\d{1,12}\.\d{1,9}", re.ASCII)
 _BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 _NO_STATUS = frozenset("missing_scope unknown_method not_allowed feature_not_enabled".split())
 _ALIASES = ("reset", "start", "commands")

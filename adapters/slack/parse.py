@@ -33,6 +33,7 @@ from gateway.message import (
 _WRITTEN = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
 """Subtypes that somebody wrote; all others are Slack's own notices."""
 _SLACKBOT = "USLACKBOT"
+_TS = re.compile(r"\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 RESPOND = "response_url"
 """Header of a slash command: where it may be answered in places that the app is not in."""
 _NAMED = 5
@@ -394,7 +395,5 @@ def _quote(message: Message, people: Mapping[str, Known]) -> str:
 
 
 def _seconds(ts: str) -> float:
-    try:
-        return float(ts)
-    except ValueError:
-        return 0.0
+    """Seconds since the epoch; 0 where a time stamp is none."""
+    return float(ts) if _TS.fullmatch(ts) else 0.0

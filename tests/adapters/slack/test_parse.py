@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.slack.native import Unreadable, decode, decode_form, read
 from adapters.slack.parse import Known, Parsed, Self, parse
@@ -428,13 +430,53 @@ def test_an_event_of_a_wrong_shape_is_the_same_exception(event: dict[str, Any]) 
         parsed(event)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":NaN}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'{"a":NaN}', b'{"a":"\\ud800"}']
+)
 def test_bodies_that_are_no_json_object(body: bytes) -> None:
     with pytest.raises(Unreadable):
         decode(body)
+
+
+@pytest.mark.parametrize("ts", ["nan", "inf", "-1.5", "1e9", "\u0661.5", "1_0.5"])
+def test_a_time_stamp_that_is_none_says_no_time(ts: str) -> None:
+    assert found(message(ts=ts)).sent_at == 0.0
 
 
 @pytest.mark.parametrize("body", [b"a=1&a=2", b"\xff", b"&".join(b"a%d=1" % n for n in range(200))])
 def test_bodies_that_are_no_form(body: bytes) -> None:
     with pytest.raises(Unreadable):
         decode_form(body)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+FIELDS = (
+    "type subtype channel channel_type ts user bot_id team user_team text thread_ts files edited "
+    "attachments message previous_message deleted_ts item reaction event_ts"
+).split()
+
+
+@given(
+    st.sampled_from(["message", "app_mention", "reaction_added"]),
+    st.dictionaries(
+        st.sampled_from(FIELDS), anything | st.sampled_from(["message_changed", "1.5"])
+    ),
+)
+def test_whatever_slack_sends_is_an_event_or_unreadable(kind: str, fields: dict[str, Any]) -> None:
+    try:
+        parsed({**message(), **fields, "type": kind})
+    except Unreadable:
+        return
+
+
+@given(st.sampled_from(["slash_commands", "interactive", "events_api", "hello"]), anything)
+def test_whatever_an_envelope_holds_is_read_or_unreadable(kind: str, payload: object) -> None:
+    try:
+        found = read(kind, payload)
+    except Unreadable:
+        return
+    assert found is None or parse(found, ME, {}) is None
