@@ -101,7 +101,7 @@ class GraphApi:
                 **given,
             ) as answer:
                 status, headers = answer.status, answer.headers
-                raw = await answer.content.read(_ANSWER)
+                raw = await _whole(answer.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise _cut(problem, repeatable=repeatable) from problem
         found = _json(raw)
@@ -118,6 +118,16 @@ class GraphApi:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+
+async def _whole(stream: aiohttp.StreamReader) -> bytes:
+    """The body, however it comes; no JSON any more when it is beyond all measure."""
+    raw = bytearray()
+    async for chunk in stream.iter_chunked(_CHUNK):
+        raw += chunk
+        if len(raw) > _ANSWER:
+            break
+    return bytes(raw)
 
 
 def _cut(problem: Exception, *, repeatable: bool) -> GatewayError:

@@ -86,7 +86,7 @@ async def connected(**options: Any) -> AsyncIterator[tuple[System, WhatsAppChat]
             "verify_token": VERIFY,
             "base_url": fake.url,
             "timeout": 3,
-            "status_wait": 3,
+            "status_wait": 8,
             "rate": {"overall": 0, "chat": 0},
         }
         settings = {"adapters": {"whatsapp": number}}

@@ -36,6 +36,15 @@ async def test_a_text_is_rendered_and_carries_its_key(desk: Desk, whatsapp: Fake
     assert shown.body["text"]["preview_url"] is False
 
 
+async def test_an_answer_that_comes_in_pieces_is_read_whole(
+    desk: Desk, whatsapp: FakeWhatsApp
+) -> None:
+    await desk.hears()
+    whatsapp.fault("messages", "pieces")
+    receipt = await desk.adapter.send(part("hello"))
+    assert receipt.native_id == whatsapp.seen(ADA)[0].id
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\u200b", "![](x)"])
 async def test_nothing_to_see_is_said(desk: Desk, whatsapp: FakeWhatsApp, text: str) -> None:
     await desk.hears()

@@ -187,7 +187,7 @@ class FakeWhatsApp:
                 wait = self._pause
             else:
                 await asyncio.sleep(wait)
-                wait = min(wait * 1.5, 1.0)
+                wait = min(wait * 1.5, 0.4)
 
     async def _posted(self, body: bytes) -> bool:
         headers = signature(body)
@@ -316,6 +316,8 @@ class FakeWhatsApp:
         call.status, call.outcome = 200, "ok"
         if fault is not None and fault.kind == "garbage":
             return web.Response(text="<html>proxy</html>", content_type="text/html")
+        if fault is not None and fault.kind == "pieces":
+            return await _in_pieces(request, json.dumps(answer).encode())
         return web.json_response(answer)
 
     def _check(self, request: web.Request, fault: Fault | None) -> None:
@@ -337,6 +339,15 @@ class FakeWhatsApp:
 def signature(body: bytes, secret: str = APP_SECRET) -> dict[str, str]:
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {"x-hub-signature-256": f"sha256={digest}"}
+
+
+async def _in_pieces(request: web.Request, body: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    for start in range(0, len(body), 20):
+        await response.write(body[start : start + 20])
+        await asyncio.sleep(0.005)
+    return response
 
 
 def _cut(request: web.Request, call: Call, outcome: str) -> web.Response:

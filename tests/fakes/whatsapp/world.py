@@ -48,7 +48,7 @@ class Fault:
     ``download`` or ``number``."""
 
     call: str
-    kind: Literal["status", "cut", "cut_after", "delay", "garbage"]
+    kind: Literal["status", "cut", "cut_after", "delay", "garbage", "pieces"]
     status: int = 500
     code: int | None = None
     chat: str = ""
