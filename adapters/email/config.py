@@ -76,6 +76,9 @@ class SmtpConfig(Server):
         "implicit", description="With its certificate checked; none sends in the clear."
     )
     login: bool = Field(True, description="false for a relay that knows us by our address.")
+    busy_wait: Duration = Field(
+        60.0, ge=0.1, le=3600, description="Until the next try where the server is full or busy."
+    )
     envelope_sender: Literal["notices", "address", "null"] = Field(
         "notices",
         description="Null envelope senders get no bounces (RFC 3834): notices uses one for "

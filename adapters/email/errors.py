@@ -14,8 +14,6 @@ import aiosmtplib
 
 from gateway.errors import BadConfig, Busy, Failed, GatewayError, Unavailable, Uncertain
 
-GREYLISTED = 60.0
-"""Seconds to wait where a server takes nothing for the moment."""
 _FULL = (450, 452)
 """Mailbox busy or greylisted; too little room, or too many for now."""
 
@@ -40,7 +38,7 @@ def _answered(error: BaseException) -> GatewayError:
     """By its code (RFC 5321, 4.2.1)."""
     assert isinstance(error, aiosmtplib.SMTPResponseException)
     if error.code in _FULL:
-        return Busy(words(error), after=GREYLISTED)
+        return Busy(words(error))
     return (Unavailable if not 500 <= error.code < 600 else Failed)(words(error))
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from adapters.email import errors
 from adapters.email.config import SmtpConfig
-from gateway.errors import BadConfig
+from gateway.errors import BadConfig, Busy
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,10 @@ class Smtp:
             content = True
             await client.data(raw)
         except _THEIRS as problem:
-            raise errors.smtp(problem, content=content) from problem
+            ours = errors.smtp(problem, content=content)
+            if isinstance(ours, Busy):
+                ours.after = self._config.busy_wait
+            raise ours from problem
         finally:
             await _quit(client)
 

@@ -84,6 +84,7 @@ class MailServer:
         for name in ("dovecot", "exim", "spool", "mail"):
             (self.folder / name).mkdir(mode=0o755, exist_ok=True)
         _certificate(self.folder)
+        (self.folder / "unwanted").touch()
         self._write_users([f"p{n}@{DOMAIN}:{PASSWORD}::::::" for n in range(PEOPLE)])
         (self.folder / "dovecot.conf").write_text(self._dovecot(user))
         (self.folder / "exim.conf").write_text(self._exim())
@@ -132,6 +133,11 @@ class MailServer:
         lines = (self.folder / "users").read_text().splitlines()
         kept = [line for line in lines if not line.startswith(f"{address}:")]
         self._write_users([*kept, f"{address}:{password}::::::"])
+
+    def turn_away(self, address: str) -> None:
+        """Refuse mail to somebody, for good."""
+        with (self.folder / "unwanted").open("a") as file:
+            file.write(address.partition("@")[0] + "\n")
 
     def _write_users(self, lines: Sequence[str]) -> None:
         """In one step: Dovecot and Exim read it when they like."""
@@ -340,6 +346,8 @@ smtp_enforce_sync = false
 
 begin acl
 acl_rcpt:
+  deny   local_parts = lsearch;{folder}/unwanted
+         message = nobody here wants this
   accept authenticated = *
   accept domains = +local_domains
          verify = recipient

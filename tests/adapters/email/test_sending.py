@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +10,7 @@ from gateway.errors import BadConfig, Failed, Retryable, Unavailable, Uncertain
 from gateway.message import Attachment, Inbound
 from tests.adapters.email.scene import Desk, Person, answer, plain, until
 from tests.fakes.inbox import MemoryInbox
+from tests.servers.choppy import Choppy
 
 
 async def asked(desk: Desk, ada: Person, inbox: MemoryInbox, text: str = "question") -> Inbound:
@@ -108,58 +107,6 @@ async def test_what_was_never_sent_is_not_found_and_what_was_is_also_after_a_res
     assert len(desk.mails("Sent")) == 1
 
 
-class Choppy:
-    """A wire to the SMTP server that is cut when a word passes."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.word = b""
-        self.before = False
-        """Cut before the word reaches the server, or after the server answered it."""
-        self.cuts = 0
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[int]:
-        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        async with server:
-            yield server.sockets[0].getsockname()[1]
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        armed = False
-
-        async def up() -> None:
-            nonlocal armed
-            while data := await reader.read(65536):
-                if self.word and self.word in data:
-                    if self.before:
-                        self._cut(writer, far_writer)
-                        return
-                    armed = True
-                far_writer.write(data)
-
-        async def down() -> None:
-            while data := await far_reader.read(65536):
-                if armed:
-                    self._cut(writer, far_writer)
-                    return
-                writer.write(data)
-
-        tasks = [asyncio.create_task(up()), asyncio.create_task(down())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for end in (writer, far_writer):
-            end.transport.abort()
-
-    def _cut(self, *ends: asyncio.StreamWriter) -> None:
-        self.word = b""
-        self.cuts += 1
-        for end in ends:
-            end.transport.abort()
-
-
 @pytest.fixture
 async def choppy(desk: Desk) -> AsyncIterator[tuple[Choppy, int]]:
     wire = Choppy(desk.server.smtp_port)
@@ -184,7 +131,7 @@ async def test_what_is_cut_before_the_content_surely_was_not_sent(
     wire, port = choppy
     async with desk.running(inbox, smtp=unencrypted(port)) as adapter:
         part = answer(await asked(desk, ada, inbox), "x")
-        wire.word, wire.before = word, before
+        wire.cut_at(word, before=before)
         with pytest.raises(Unavailable):
             await adapter.send(part)
         assert await adapter.find(part) is None
@@ -201,7 +148,7 @@ async def test_what_is_cut_after_data_is_uncertain_and_stays_so(
     wire, port = choppy
     async with desk.running(inbox, smtp=unencrypted(port)) as adapter:
         part = answer(await asked(desk, ada, inbox), "x")
-        wire.word, wire.before = b"\r\n.\r\n", before
+        wire.cut_at(b"\r\n.\r\n", before=before)
         with pytest.raises(Uncertain):
             await adapter.send(part)
         with pytest.raises(Uncertain):
@@ -217,7 +164,7 @@ async def test_what_was_cut_is_repeated_under_its_id_where_the_settings_say_so(
     smtp = unencrypted(port, after_cut="resend")
     async with desk.running(inbox, smtp=smtp) as adapter:
         part = answer(await asked(desk, ada, inbox), "x")
-        wire.word = b"\r\n.\r\n"
+        wire.cut_at(b"\r\n.\r\n")
         with pytest.raises(Uncertain):
             await adapter.send(part)
         assert await adapter.find(part) is None
@@ -233,7 +180,7 @@ async def test_a_provider_that_files_copies_knows_what_became_of_a_cut(
     more = {"smtp": unencrypted(port), "append_sent": False}
     async with desk.running(inbox, **more) as adapter:
         part = answer(await asked(desk, ada, inbox), "x")
-        wire.word = b"\r\n.\r\n"
+        wire.cut_at(b"\r\n.\r\n")
         with pytest.raises(Uncertain):
             await adapter.send(part)
         with pytest.raises(Retryable):  # it may still come
