@@ -71,10 +71,9 @@ Job = Callable[[], Awaitable[None]]
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """Where an account stands. Another account's or device's place means nothing to us."""
+    """Where an account stands, whatever its device. Another account's place means nothing to us."""
 
     user: str
-    device: str
     token: str
 
 
@@ -172,8 +171,8 @@ class Syncing:
 
     async def _stand(self) -> str:
         raw = await self._keep.get(_STAND)
-        stand = msgspec.json.decode(raw, type=Stand) if raw else Stand("", "", "")
-        mine = (stand.user, stand.device) == (self._me.user, self._me.device)
+        stand = msgspec.json.decode(raw, type=Stand) if raw else Stand("", "")
+        mine = stand.user == self._me.user
         self._reached = self._written = stand.token if mine else ""
         return self._written
 
@@ -355,7 +354,7 @@ class Syncing:
             token = self._reached
             if token == self._written:
                 return
-            stand = msgspec.json.encode(Stand(self._me.user, self._me.device, token))
+            stand = msgspec.json.encode(Stand(self._me.user, token))
             try:
                 await self._keep.set(_STAND, stand)
             except Retryable as problem:

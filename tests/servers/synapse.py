@@ -230,8 +230,9 @@ class User:
     _sent: count[int] = field(default_factory=count)
 
     async def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.token}"}) as session,
+            aiohttp.ClientSession(headers=headers) as session,
             session.request(
                 method, f"{self.url}/_matrix/client/v3{path}", json=body, params=query
             ) as answer,
@@ -239,6 +240,17 @@ class User:
             found = await answer.json()
             assert answer.status == 200, f"{method} {path}: {answer.status} {found}"
             return found
+
+    async def sign_in(self) -> None:
+        """Anew, as another device."""
+        body = {
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": self.id},
+            "password": PASSWORD,
+        }
+        self.token = ""
+        found = await self.ask("POST", "/login", body)
+        self.token, self.device = found["access_token"], found["device_id"]
 
     async def room(self, *invited: str, encrypted: bool = False, **more: Any) -> str:
         """A new room; two people in it is what a direct chat is."""
@@ -382,6 +394,9 @@ class Proxy:
         self.calls: Counter[str] = Counter()
         """By method and the path's last known word, e.g. ``PUT send``."""
         self.paths: list[str] = []
+        """Of all requests, decoded."""
+        self.raw_paths: list[str] = []
+        self.statuses: Counter[int] = Counter()
         self.struck: list[str] = []
         """Paths that met a fault."""
         self.kept: list[tuple[str, bytes]] = []
@@ -455,6 +470,7 @@ class Proxy:
                 timeout=aiohttp.ClientTimeout(total=120),
             ) as answer:
                 content = await answer.read()
+                self.statuses[answer.status] += 1
                 if self.down or (fault is not None and fault.kind == "cut_after"):
                     return self._abort(request)
                 media = answer.headers.get("Content-Type", "application/json")
@@ -482,6 +498,7 @@ class Proxy:
 
     def _count(self, request: web.Request) -> None:
         self.paths.append(unquote(request.raw_path))
+        self.raw_paths.append(request.raw_path)
         known = ("sync", "send", "messages", "whoami", "login", "typing", "upload", "event")
         words = request.path.split("/")
         name = next((word for word in words if word in known), words[-1])

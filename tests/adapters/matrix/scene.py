@@ -37,8 +37,7 @@ COMMANDS = (("stop", "Stop"), ("new", "Forget"))
 async def ran_before(keep: Keep, bot: User) -> None:
     """As if the account had been in use: what comes from now on is not old history."""
     token = (await bot.ask("GET", "/sync", timeout="0"))["next_batch"]
-    stand = Stand(user=bot.id, device=bot.device, token=token)
-    await keep.set("sync", msgspec.json.encode(stand))
+    await keep.set("sync", msgspec.json.encode(Stand(user=bot.id, token=token)))
 
 
 async def until(true: Callable[[], Any], what: str = "") -> Any:
