@@ -290,9 +290,9 @@ async def test_the_token_goes_to_slacks_host_only(
     assert not slack.calls("download")
 
 
-async def test_a_redirect_to_another_host_is_not_followed(
-    slack: FakeSlack, inbox: MemoryInbox
-) -> None:
+@contextlib.asynccontextmanager
+async def eavesdropper() -> AsyncIterator[tuple[str, list[str]]]:
+    """Another server on this machine: its address, and what it was asked."""
     asked: list[str] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -300,19 +300,28 @@ async def test_a_redirect_to_another_host_is_not_followed(
         writer.close()
 
     server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     async with server:
-        slack.fault("download", "status", status=302, error=f"http://127.0.0.1:{port}/x")
-        slack.say("D7", "U7", "away", files=[PICTURE])
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x", asked
+
+
+async def test_another_host_is_not_even_asked(slack: FakeSlack, inbox: MemoryInbox) -> None:
+    async with eavesdropper() as (url, asked):
+        slack.say("D7", "U7", "at once", files=[{**PICTURE, "url_private_download": url}])
         await slack.all_confirmed()
-        slack.fault("download", "status", status=302, error="/files/F001")
-        slack.say("D7", "U7", "about", files=[PICTURE])
+        slack.fault("download", "status", status=302, error=url)
+        slack.say("D7", "U7", "by a redirect", files=[PICTURE])
         await slack.all_confirmed()
 
-    away, about = inbox.events
-    assert away.attachments[0].problem
+    assert [bool(each.attachments[0].problem) for each in inbox.events] == [True, True]
     assert asked == []
-    assert about.attachments[0].digest == hashlib.sha256(PNG).hexdigest()
+
+
+async def test_a_redirect_within_slack_is_followed(slack: FakeSlack, inbox: MemoryInbox) -> None:
+    slack.fault("download", "status", status=302, error="/files/F001")
+    slack.say("D7", "U7", "look", files=[PICTURE])
+    await slack.all_confirmed()
+
+    assert inbox.events[0].attachments[0].digest == hashlib.sha256(PNG).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -525,6 +534,20 @@ async def test_a_connection_that_is_cut_is_opened_again(
         await slack.until(lambda number=number: f"{number}" in inbox.texts)  # type: ignore[misc]
     assert inbox.texts == [str(number) for number in range(5)]
     assert counts["reconnected"] >= 4
+
+
+async def test_the_next_connection_does_not_wait_for_the_last_ones_events(
+    slack: FakeSlack, inbox: MemoryInbox, counts: Counts
+) -> None:
+    inbox.open.clear()
+    slack.say("D7", "U7", "hello")
+    await slack.until(lambda: inbox.offered)
+    slack.server.drop()
+    await slack.until(lambda: slack.world.deliveries[0].attempts == 2)
+
+    assert not counts["late"]
+    inbox.open.set()
+    await slack.all_confirmed()
 
 
 @pytest.mark.parametrize(
