@@ -42,15 +42,15 @@ class WhatsAppChat:
 
     async def post(self, headers: dict[str, str], body: bytes) -> int:
         """Meta posts to one address; what stands before the gateways finds one that takes it."""
-        url = f"{self.urls[0]}/webhooks/whatsapp/default"
         status = 0
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            async with self.session.post(
-                url, data=body, headers=headers, timeout=_TIMEOUT
-            ) as answer:
-                status = answer.status
-        if status != 200:
-            self.urls.append(self.urls.pop(0))
+        for url in self.urls:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with self.session.post(
+                    f"{url}/webhooks/whatsapp/default", data=body, headers=headers, timeout=_TIMEOUT
+                ) as answer:
+                    status = answer.status
+            if status == 200:
+                break
         return status
 
     async def seen(self, conversation: str) -> Sequence[str]:
@@ -86,7 +86,7 @@ async def connected(**options: Any) -> AsyncIterator[tuple[System, WhatsAppChat]
             "verify_token": VERIFY,
             "base_url": fake.url,
             "timeout": 3,
-            "status_wait": 8,
+            "status_wait": 5,
             "rate": {"overall": 0, "chat": 0},
         }
         settings = {"adapters": {"whatsapp": number}}
