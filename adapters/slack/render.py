@@ -1,7 +1,7 @@
 """CommonMark becomes Slack's mrkdwn, cut to messages that Slack takes. Pure.
 
-Slack has no way to escape its marks. What would begin a format, and is none, gets a soft hyphen
-behind it, which nobody sees.
+Slack has no way to escape its marks. What would begin or end a format, and does neither, gets a soft
+hyphen on its inner side, which nobody sees.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.message import Outbound
 
 _HYPHEN = "\N{SOFT HYPHEN}"
 _OPENING = re.compile(r"(?<![^\W_])([*_~`])(?=\S)")
+_CLOSING = re.compile(r"(?<=\S)([*_~`])(?![^\W_])")
 _CALL = re.compile(r"(?<!\w)@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
 _ONLY_BUTTONS = "…"
 
@@ -27,7 +28,8 @@ def _entities(text: str) -> str:
 
 def _escape(text: str) -> str:
     """Without angle brackets there is no mention, no link and no date."""
-    safe = _CALL.sub(f"@{_HYPHEN}", _OPENING.sub(rf"\1{_HYPHEN}", _entities(text)))
+    safe = _CLOSING.sub(rf"{_HYPHEN}\1", _OPENING.sub(rf"\1{_HYPHEN}", _entities(text)))
+    safe = _CALL.sub(f"@{_HYPHEN}", safe)
     # A quotation begins with this, escaped or not.
     return _HYPHEN + safe if text.lstrip().startswith(">") else safe
 
