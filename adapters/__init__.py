@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from config.fields import Section
@@ -85,8 +85,7 @@ def find(kind: str) -> AdapterSpec:
         return spec
     for entry in entry_points(group=GROUP):
         if entry.name == kind:
-            loaded: AdapterSpec = entry.load()
-            return loaded
+            return _foreign(entry)
     raise BadConfig(f"adapters.{kind}", "no such adapter", f"there are: {', '.join(known())}")
 
 
@@ -100,11 +99,31 @@ def known() -> tuple[str, ...]:
     return tuple(sorted({*kinds(), *(entry.name for entry in entry_points(group=GROUP))}))
 
 
+def _foreign(entry: EntryPoint) -> AdapterSpec:
+    """The spec of another distribution, which may have been made for another Moltgate."""
+    source = entry.dist.name if entry.dist is not None else entry.value
+    try:
+        spec = entry.load()
+    except Exception as problem:
+        reason = f"{source} cannot be loaded: {type(problem).__name__}: {problem}"
+        raise BadConfig(f"adapters.{entry.name}", reason, "upgrade or uninstall it") from problem
+    if not isinstance(spec, AdapterSpec) or spec.kind != entry.name:
+        reason = f"{source} introduces no adapter of this name"
+        raise BadConfig(f"adapters.{entry.name}", reason, "upgrade or uninstall it")
+    return spec
+
+
 def _load(where: str, spec: AdapterSpec) -> Any:
     module, _, name = where.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as missing:
+        if spec.kind not in kinds():
+            raise BadConfig(
+                f"adapters.{spec.kind}",
+                f"{spec.title} needs the module {missing.name}",
+                f"install {module.partition('.')[0]} anew, with what it depends on",
+            ) from missing
         if spec.extra and not (missing.name or "").startswith("adapters"):
             raise BadConfig(
                 f"adapters.{spec.kind}",
