@@ -91,6 +91,8 @@ class Position:
         self.latest = ""
         """Id of the newest message of which it and all that came before are in the store."""
         self._newest = ""
+        self._older: set[Progress] = set()
+        """Of sessions that are over, with work that is not."""
         self._dirty: set[str] = set()
         self._changed = asyncio.Event()
         self._saved: dict[str, bytes] = {}
@@ -112,7 +114,9 @@ class Position:
             self.progress = Progress(self.session.seq)
 
     def opened(self, session: Session) -> None:
-        """A new session begins; nothing of an earlier one counts any more."""
+        """A new session begins. It is not kept before what it cannot bring is in the store: what an
+        earlier one left undone, and what came between them. Until then a successor has to look."""
+        self.lost()
         self.session = session
         self.progress = Progress(session.seq)
         self._changed.set()
@@ -124,13 +128,17 @@ class Position:
 
     def lost(self) -> None:
         """The session cannot be resumed."""
+        if not self.progress.idle:
+            self._older.add(self.progress)
         self.session = None
         self.progress = Progress()
 
     def ended(self, progress: Progress, seq: int) -> None:
         """A piece of work that hung on an event is done."""
         progress.end(seq)
-        if progress is self.progress and progress.idle:
+        if progress.idle:
+            self._older.discard(progress)
+        if self.progress.idle and not self._older:
             self.latest = self._newest
         self._changed.set()
 
@@ -161,6 +169,7 @@ class Position:
         # Read before the first write: what is taken in meanwhile is for the next time.
         session, stored = self.session, self.progress.stored
         latest, marks = self.latest, dict(self.marks)
+        begun = session is not None and stored >= session.seq and not self._older
         while self._dirty:
             channel = self._dirty.pop()
             try:
@@ -170,7 +179,7 @@ class Position:
                 raise
         if latest:
             await self._put("latest", latest.encode(), MARK_TTL)
-        if session is not None:
+        if session is not None and begun:
             kept = Session(session.id, session.url, stored)
             await self._put("session", msgspec.json.encode(kept), SESSION_TTL)
 
