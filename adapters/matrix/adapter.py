@@ -60,17 +60,24 @@ class MatrixAdapter:
         self._files = Files(
             self._door, services.blobs, limit=config.file_limit, timeout=config.file_timeout
         )
-        self._state: State | None = None
+        self._states: list[State] = []
         self._line: _Line | None = None
-        self._began = asyncio.Event()
+        self._ready = asyncio.Event()
+        """Set once rooms and members are known. It stays so where a run ends and another begins:
+        what is known is still true enough to send."""
 
     async def run(self, inbox: Inbox) -> None:
-        me = await self._login.sign_in()
-        me, state = await self._open(me)
+        try:
+            await self._run(inbox)
+        except Failed as failure:
+            raise Unavailable(f"{failure}; is homeserver right?") from failure
+
+    async def _run(self, inbox: Inbox) -> None:
+        line = await self._sign_in()
+        me, keys, rooms = line.me, line.keys, line.rooms
         log.info("matrix_signed_in", account=self.account.key, user=me.user, device=me.device)
         config, keep, count = self._config, self._services.keep, self._services.count
-        keys = Keys(self._door, state, trust=config.trust, trusted=config.trusted_devices)
-        rooms, waiting = Rooms(self._door, state), Waiting(keep)
+        waiting = Waiting(keep)
         reception = Reception(
             await self._self(me),
             rooms,
@@ -83,7 +90,7 @@ class MatrixAdapter:
         )
         syncing = Syncing(
             self._door,
-            state,
+            line.state,
             me,
             rooms=rooms,
             keys=keys,
@@ -96,9 +103,8 @@ class MatrixAdapter:
             timeout=config.sync_timeout,
             receipts=config.read_receipts,
             count=count,
+            ready=self._ready,
         )
-        self._line = _Line(me, keys, rooms, syncing.ready)
-        self._began.set()
         await syncing.run()
 
     async def pace(self, outbound: Outbound) -> None:
@@ -167,23 +173,33 @@ class MatrixAdapter:
 
     async def close(self) -> None:
         await self._door.close()
-        if self._state is not None:
-            self._state.close_store()
+        for state in self._states:
+            state.close_store()
 
     # --- signing in ---------------------------------------------------------------------------
+
+    async def _sign_in(self) -> _Line:
+        me = await self._login.sign_in()
+        if self._line is None or self._line.me != me:
+            me, state = await self._open(me)
+            config = self._config
+            keys = Keys(self._door, state, trust=config.trust, trusted=config.trusted_devices)
+            self._ready.clear()
+            self._line = _Line(me, state, keys, Rooms(self._door, state))
+        return self._line
 
     async def _open(self, me: Me) -> tuple[Me, State]:
         """Rooms and keys of our device. Where its keys are lost, others would write to a device
         that cannot read: then it is another device, or nothing."""
         if not self._config.encryption:
-            self._state = State(self._door, me.user, me.device, None)
-            return me, self._state
+            state = State(self._door, me.user, me.device, None)
+            self._states.append(state)
+            return me, state
         state = self._load(me)
         known = await self._login.knows_keys(me)
         if known and known != _fingerprint(state):
             self._services.count("keys_lost")
             log.error("matrix_keys_lost", device=me.device)
-            state.close_store()
             if self._config.password is None:
                 raise BadConfig(
                     "adapters.matrix.access_token",
@@ -200,8 +216,9 @@ class MatrixAdapter:
     def _load(self, me: Me) -> State:
         folder = self._services.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._state = State(self._door, me.user, me.device, folder)
-        return self._state
+        state = State(self._door, me.user, me.device, folder)
+        self._states.append(state)
+        return state
 
     async def _self(self, me: Me) -> Self:
         name = ""
@@ -222,11 +239,10 @@ class MatrixAdapter:
         """Once rooms and members are known; before, nobody could tell which room is encrypted."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._began.wait()
-                assert self._line is not None
-                await self._line.ready.wait()
+                await self._ready.wait()
         except TimeoutError:
             raise Unavailable("not signed in to Matrix yet", after=1.0) from None
+        assert self._line is not None
         return self._line
 
     async def _look(self) -> Probe:
@@ -325,11 +341,11 @@ class MatrixAdapter:
 class _Line:
     """A connection that stands: who we are, and what is known."""
 
-    def __init__(self, me: Me, keys: Keys, rooms: Rooms, ready: asyncio.Event) -> None:
+    def __init__(self, me: Me, state: State, keys: Keys, rooms: Rooms) -> None:
         self.me = me
+        self.state = state
         self.keys = keys
         self.rooms = rooms
-        self.ready = ready
         self.shown: OrderedDict[str, None] = OrderedDict()
         """Messages of ours that stood there when they were last looked at."""
 

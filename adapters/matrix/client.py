@@ -10,26 +10,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import warnings
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import aiohttp
+import vodozemac  # noqa: F401 - first, so that it is named where only nio was installed
+from nio import (
+    AsyncClient,
+    AsyncClientConfig,
+    ErrorResponse,
+    Response,
+    ShareGroupSessionResponse,
+    SyncResponse,
+)
+from nio.store import SqliteStore
 from yarl import URL
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from nio import (
-        AsyncClient,
-        AsyncClientConfig,
-        ErrorResponse,
-        Response,
-        ShareGroupSessionResponse,
-        SyncResponse,
-    )
-    from nio.store import SqliteStore
 
 from adapters.matrix.errors import FOREIGN, Refusal, Unreadable, translate
 from gateway.errors import Failed, GatewayError

@@ -135,15 +135,16 @@ class Keys:
         return Opened({**source, **outer}, grade)
 
     def _grade(self, event: MegolmEvent, signing_key: str) -> Grade:
-        """Whether the key is of a device of the sender. One that somebody else made, handed on
-        under the sender's name, proves nothing."""
+        """Verified where the key is of a device of the sender. A device that nobody knows may be
+        one that was signed out since: the homeserver says who wrote, as it does in other rooms.
+        A key of somebody else's device under the sender's name was put there."""
         olm = self._state.olm
         assert olm is not None
-        devices = olm.device_store.active_user_devices(event.sender)
-        for device in devices:
+        for device in olm.device_store:
             if device.curve25519 == event.sender_key:
-                return "verified" if device.ed25519 == signing_key else "unverified"
-        return "unverified"
+                own = device.user_id == event.sender and device.ed25519 == signing_key
+                return "verified" if own else "unverified"
+        return "asserted"
 
     async def know(self, user: str) -> None:
         """Ask for somebody's devices, when theirs are not known or have changed. Best effort."""

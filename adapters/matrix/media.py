@@ -59,7 +59,10 @@ class Files:
         """Bytes that the homeserver takes. It says so beforehand; when a file comes that is too
         large, it may cut the connection instead."""
         if not self._taken:
-            config = await self._door.ask("GET", "/media/config", api="/_matrix/client/v1")
+            try:
+                config = await self._door.ask("GET", "/media/config", api="/_matrix/client/v1")
+            except Failed:
+                config = {}  # an older homeserver
             told = config.get("m.upload.size")
             self._taken = told if isinstance(told, int) and told > 0 else FILE_LIMIT
         return self._taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ signatures are beside it."""
 _FALLBACK = 200
 """Characters of an edit that clients see that know no edits."""
 
+_MARK = re.compile(r"([!-/:-@\[-`{-~])")
 _SUFFIXES = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
@@ -49,7 +51,7 @@ class Uploaded:
 
 def text(outbound: Outbound, message_type: str) -> dict[str, Any]:
     """Content of a message."""
-    content = {**_said(outbound.text, message_type), "m.mentions": {}}
+    content = {**_said(_worded(outbound), message_type), "m.mentions": {}}
     if relation := _relation(outbound):
         content["m.relates_to"] = relation
     return _within_limit(content)
@@ -61,7 +63,7 @@ def edit(outbound: Outbound, native_id: str, message_type: str) -> dict[str, Any
         raise Failed("gone: a text cannot become a file by an edit")
     if not native_id.startswith("$"):
         raise Failed(f"gone: {native_id!r} is no event id")
-    new = _within_limit({**_said(outbound.text, message_type), "m.mentions": {}})
+    new = _within_limit({**_said(_worded(outbound), message_type), "m.mentions": {}})
     short = new["body"] if len(new["body"]) <= _FALLBACK else f"{new['body'][:_FALLBACK]}…"
     return {
         "msgtype": message_type,
@@ -107,6 +109,21 @@ def filename(file: Attachment) -> str:
 
 def thread_of(place: Place) -> str:
     return place.thread if place.thread.startswith("$") else ""
+
+
+def _worded(outbound: Outbound) -> str:
+    """The text, and what buttons would offer, as a list."""
+    offers = [
+        f"- [{_escaped(one.label)}](<{one.url}>)" if one.url else f"- {_escaped(one.label)}"
+        for row in outbound.buttons
+        for one in row
+    ]
+    return "\n\n".join(part for part in (outbound.text, "\n".join(offers)) if part)
+
+
+def _escaped(label: str) -> str:
+    """On one line, and with no marks in it."""
+    return _MARK.sub(r"\\\1", " ".join(label.split()))
 
 
 def _said(markdown: str, message_type: str) -> dict[str, Any]:

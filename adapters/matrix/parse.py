@@ -62,8 +62,8 @@ class Self:
         local = self.id.partition(":")[0]
         names = "|".join(re.escape(each) for each in (self.id, local, self.name) if each)
         # The local part alone may be any word; before a colon it is a name.
-        called = rf"(?:{names})(?!\w)|{re.escape(local[1:])}(?=\s?[:,])"
-        object.__setattr__(self, "_named", re.compile(called, re.IGNORECASE))
+        named = rf"(?:{names})(?!\w)|{re.escape(local[1:])}(?=\s?[:,])"
+        object.__setattr__(self, "_named", re.compile(named, re.IGNORECASE))
 
     def called_in(self, text: str) -> bool:
         return self._called is not None and self._called.search(text) is not None

@@ -106,7 +106,9 @@ class Syncing:
         timeout: float,
         receipts: bool,
         count: Callable[[str], None],
+        ready: asyncio.Event,
     ) -> None:
+        """`ready` is set once rooms and members are known."""
         self._door = door
         self._state = state
         self._me = me
@@ -121,8 +123,7 @@ class Syncing:
         self._timeout = timeout
         self._receipts = receipts
         self._count = count
-        self.ready = asyncio.Event()
-        """Set once rooms and members are known."""
+        self._ready = ready
         self._lanes: dict[str, deque[tuple[_Batch, str, Job]]] = {}
         self._batches: deque[_Batch] = deque()
         self._held: set[str] = set()
@@ -164,7 +165,7 @@ class Syncing:
         if not token:
             log.info("matrix_first_start", rooms=len(_rooms(answer, "join")))
         token = await self._arrived(answer, token, group)
-        self.ready.set()
+        self._ready.set()
         await self._invites.again()
         await self._settle()
         return token

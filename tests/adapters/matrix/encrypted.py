@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from nio import AsyncClient, AsyncClientConfig, Event, MegolmEvent, RoomSendResponse
-    from nio.crypto import decrypt_attachment, encrypt_attachment
-    from nio.store import SqliteStore
+from nio import AsyncClient, AsyncClientConfig, Event, MegolmEvent, RoomSendResponse
+from nio.crypto import decrypt_attachment, encrypt_attachment
+from nio.store import SqliteStore
 
 from tests.servers.synapse import User, stands
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from adapters.matrix.keys import Opened
 from adapters.matrix.outgoing import KEY
 from gateway.errors import BadConfig, Failed, Retryable, Uncertain
 from gateway.message import Attachment
@@ -168,6 +168,31 @@ async def test_another_device_under_somebodys_name_is_not_taken_for_them(
     assert secret.inbox.texts == ["it is me"]
 
 
+async def test_a_homeserver_that_puts_words_into_somebodys_mouth_is_not_believed(
+    secret: Scene, person: SecretPerson, tmp_path: Path
+) -> None:
+    """What one person sealed, shown to us under another one's name."""
+    other = await secret.server.user()
+    await secret.person.invite(secret.room, other.id)
+    await other.join(secret.room)
+    async with (
+        SecretPerson.signed_in(other, tmp_path / "other") as forger,
+        secret.running() as adapter,
+    ):
+        await adapter.send(secret.part("welcome"))
+        await person.say(secret.room, "mine")
+        await forger.say(secret.room, "not mine")
+        await secret.taken(2)
+        line = adapter._line
+        assert line is not None
+        sealed = (await secret.person.events(secret.room))[-1]
+        forged = line.keys.open(secret.room, {**sealed, "sender": secret.person.id})
+
+    assert [one.sender.grade for one in secret.inbox.events] == ["verified", "verified"]
+    assert isinstance(forged, Opened)
+    assert forged.grade == "unverified"
+
+
 async def test_only_listed_devices_are_heard_where_it_is_set_so(
     secret: Scene, person: SecretPerson, tmp_path: Path
 ) -> None:
@@ -240,6 +265,5 @@ async def test_lost_keys_are_told_or_a_new_device_is_made(
     async with secret.running(**settings) as adapter:
         await adapter.send(secret.part("three", reply="r3"))
         await reads(person, secret, "three")
-        await asyncio.sleep(0)
     devices = (await secret.bot.ask("GET", "/devices"))["devices"]
     assert len(devices) == 2

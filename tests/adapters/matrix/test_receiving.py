@@ -6,7 +6,7 @@ import pytest
 
 from adapters.matrix.gaps import PAGE
 from adapters.matrix.sync import TIMELINE
-from gateway.errors import BadConfig
+from gateway.errors import BadConfig, Unavailable
 from gateway.message import inbound_id
 from tests.adapters.matrix.scene import ACCOUNT, Scene, until
 from tests.servers import synapse
@@ -324,6 +324,36 @@ async def test_a_token_that_is_refused_stops_the_account(scene: Scene, proxy: Pr
     await adapter.close()
 
     assert await scene.texts() == ["still here"]
+
+
+async def test_a_connection_that_ended_is_begun_again_and_sends_meanwhile(
+    scene: Scene, proxy: Proxy
+) -> None:
+    adapter = scene.adapter()
+    first = asyncio.create_task(adapter.run(scene.inbox))
+    await adapter.send(scene.part("one"))
+    proxy.fault("GET", "/sync", "status", status=404)
+    proxy.cut()
+    with pytest.raises(Unavailable, match="is homeserver right"):
+        await first
+    await adapter.send(scene.part("two", reply="r2"))
+    again = asyncio.create_task(adapter.run(scene.inbox))
+    await scene.person.say(scene.room, "hello")
+    await scene.taken()
+    again.cancel()
+    await asyncio.wait([again])
+    await adapter.close()
+
+    assert await scene.texts() == ["one", "two"]
+
+
+async def test_people_see_that_an_answer_is_being_written(scene: Scene) -> None:
+    async with scene.running() as adapter:
+        await adapter.send(scene.part("hello"))
+        await adapter.typing(scene.part().conversation, scene.part().place)
+        answer = await scene.person.ask("GET", "/sync", timeout="0")
+    told = answer["rooms"]["join"][scene.room]["ephemeral"]["events"]
+    assert scene.bot.id in str([one["content"] for one in told if one["type"] == "m.typing"])
 
 
 async def test_invitations_are_accepted_from_those_who_are_named(scene: Scene) -> None:

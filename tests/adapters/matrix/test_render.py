@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from adapters.matrix import outgoing
 from adapters.matrix.capabilities import TEXT_LIMIT
 from adapters.matrix.render import NOTHING, body, formatted, split
-from gateway.message import Account, Attachment, Outbound, Place, ReplyId, Sender, conversation_id
+from gateway.message import (
+    Account,
+    Attachment,
+    Button,
+    Outbound,
+    Place,
+    ReplyId,
+    Sender,
+    conversation_id,
+)
 
 ACCOUNT = Account(kind="matrix")
 ALLOWED = set(
@@ -175,3 +184,12 @@ def test_texts_come_first_and_files_each_alone() -> None:
 
     assert [(one.text, len(one.files)) for one in parts] == [("hello", 0), ("", 1), ("", 1)]
     assert [one.reply_to for one in parts] == ["$q", "", ""]
+
+
+def test_what_buttons_offer_stands_in_the_text() -> None:
+    row = (Button(label="Yes *really*", data="y"), Button(label="More", url="https://x.org/?a=(b)"))
+    content = outgoing.text(part("Well?", buttons=(row,)), "m.notice")
+
+    assert "Yes *really*" in content["body"]
+    assert "<li>Yes *really*</li>" in content["formatted_body"]
+    assert '<a href="https://x.org/?a=(b)">More</a>' in content["formatted_body"]
