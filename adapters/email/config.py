@@ -96,18 +96,25 @@ class OAuthConfig(Section):
     """XOAUTH2 instead of a password: a token, a file with one that somebody keeps fresh, or what
     is needed to get one."""
 
-    token: SecretStr | None = Field(None, description="An access token; these live for an hour.")
-    token_file: str = Field("", description="A file with the access token, read at each sign-in.")
-    token_url: str = Field("", description="e.g. https://oauth2.googleapis.com/token")
-    client_id: str = ""
+    token: SecretStr | None = Field(
+        default=None, description="An access token; these live for an hour."
+    )
+    token_file: str = Field(
+        default="", description="A file with the access token, read at each sign-in."
+    )
+    token_url: str = Field(default="", description="e.g. https://oauth2.googleapis.com/token")
+    client_id: str = Field(default="", description="Of your app at the provider.")
     client_secret: SecretStr | None = None
-    refresh_token: SecretStr | None = None
-    scope: str = Field("", description="Where the provider asks for it, as Microsoft does.")
+    refresh_token: SecretStr | None = Field(
+        default=None, description="Of the mailbox, for your app."
+    )
+    scope: str = Field(default="", description="Where the provider asks for it, as Microsoft does.")
 
     @model_validator(mode="after")
     def _one_way(self) -> OAuthConfig:
         ways = [bool(self.token), bool(self.token_file), bool(self.token_url)]
-        if sum(ways) != 1:
+        others = self.client_id or self.client_secret or self.refresh_token or self.scope
+        if sum(ways) > 1 or (others and not any(ways)):
             raise ValueError("give one of token, token_file and token_url")
         if self.token_url:
             if not self.token_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
@@ -115,6 +122,10 @@ class OAuthConfig(Section):
             if not (self.client_id and self.refresh_token):
                 raise ValueError("token_url needs client_id and refresh_token")
         return self
+
+    @property
+    def given(self) -> bool:
+        return bool(self.token or self.token_file or self.token_url)
 
 
 class LimitsConfig(Section):
@@ -198,13 +209,19 @@ class Label(Action):
 
 
 class EmailConfig(Section):
-    """One mailbox with its folders."""
+    """One mailbox. The shortest form: ``email: {address: bot@example.org, password:
+    "${env:EMAIL_PASSWORD}", authserv_id: mx.example.org, imap: {host: imap.example.org}, smtp:
+    {host: smtp.example.org}}``."""
 
     address: str = Field(description="Ours, e.g. bot@example.org.")
     name: str = Field("", max_length=100, description="Shown beside the address.")
-    aliases: Words = Field((), description="Other addresses of ours: also answered, never heard.")
+    aliases: Words = Field(
+        (),
+        description="Other addresses of ours: what is sent to them is answered, what "
+        "comes from them never.",
+    )
     password: SecretStr | None = Field(None, description="Where possible an app password.")
-    oauth: OAuthConfig | None = None
+    oauth: OAuthConfig = OAuthConfig()
     imap: ImapConfig
     smtp: SmtpConfig
 
@@ -269,8 +286,17 @@ class EmailConfig(Section):
     quoting: Literal["none", "top"] = Field(
         "none", description="top quotes the question below the answer."
     )
-    vacation: tuple[Vacation, ...] = ()
-    rules: tuple[Rule, ...] = Field((), description="Done before anything else, in any mode.")
+    vacation: tuple[Vacation, ...] = Field(
+        (),
+        description="Windows, each with from and to (days, e.g. 2026-12-24) and text: one fixed "
+        "answer to each person, and no model is asked.",
+    )
+    rules: tuple[Rule, ...] = Field(
+        (),
+        description="What is done before anything else, in any mode: each has conditions (from, "
+        "to, subject, has_attachment, list) and actions (move, keywords, flag, seen; stop: false "
+        "goes on). See the adapter's README.",
+    )
     labels: dict[str, Label] = Field({}, description="By the word the model says; mode triage.")
 
     @field_validator("address")
@@ -311,7 +337,7 @@ class EmailConfig(Section):
 
     @model_validator(mode="after")
     def _can_sign_in(self) -> EmailConfig:
-        if bool(self.password) == bool(self.oauth):
+        if bool(self.password) == self.oauth.given:
             raise ValueError("give password or oauth")
         if self.mode == "triage" and not (self.rules or self.labels):
             raise ValueError("mode triage needs rules or labels")

@@ -21,7 +21,7 @@ class Door:
 
     def __init__(self, config: EmailConfig, clock: Clock) -> None:
         self._config = config
-        self._tokens = Tokens(config.oauth, clock) if config.oauth else None
+        self._tokens = Tokens(config.oauth, clock) if config.oauth.given else None
         self._password = config.password.get_secret_value() if config.password else ""
         self._imap_tls = context(config.imap, "imap", plain=config.imap.tls == "none")
         domain = config.address.rpartition("@")[2]
