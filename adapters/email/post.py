@@ -122,7 +122,11 @@ class Post:
         raw = await self._composed(outbound)
         await self._standing.belongs(ours, outbound.headers.get("Root", ""))
         await self._standing.note_sending(ours, f"{_LEAVING} {self._clock.now():.0f}")
-        await self._desk.append("drafts", by_a_person(raw), r"(\Draft)")
+        try:
+            await self._desk.append("drafts", by_a_person(raw), r"(\Draft)")
+        except Retryable as cut:
+            # It may lie there: it is looked for before it is put there again.
+            raise Uncertain(f"putting it into Drafts was cut: {cut}") from cut
         await self._note_done(ours)
         return Receipt(native_id=ours)
 

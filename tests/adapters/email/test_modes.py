@@ -7,10 +7,14 @@ import datetime
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
+from gateway.errors import Uncertain
 from gateway.message import Account, Inbound
 from gateway.ports import Accepted, Prepare, Show
 from tests.adapters.email.scene import Desk, Person, answer, plain, until
 from tests.fakes.inbox import MemoryInbox
+from tests.servers.choppy import Choppy
 from tests.servers.mail import MailServer
 
 
@@ -40,6 +44,26 @@ async def test_a_draft_waits_for_a_person_and_nothing_is_sent(
     assert found is not None
     assert found.native_id == receipt.native_id == draft["Message-ID"]
     assert await ada.inbox() == []
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["not taken", "taken"])
+async def test_a_draft_that_was_cut_is_looked_for_before_it_is_put_there_again(
+    desk: Desk, ada: Person, inbox: MemoryInbox, before: bool
+) -> None:
+    wire = Choppy(desk.server.plain_imap_port)
+    async with wire.running() as port:
+        imap = {"port": port, "tls": "none"}
+        async with desk.running(inbox, mode="draft", imap=imap) as adapter:
+            await ada.writes(desk.address, "question", subject="Hello")
+            part = answer(await one(inbox), "a proposal")
+            wire.cut_at(b"a proposal", before=before)
+            with pytest.raises(Uncertain):
+                await adapter.send(part)
+            found = await adapter.find(part)
+            if found is None:
+                await adapter.send(part)
+    assert (found is None) is before
+    assert len(desk.mails("Drafts")) == 1
 
 
 RULES = [
