@@ -221,10 +221,11 @@ def json_schema(parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def _shape(schema: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    found = schema.model_json_schema(ref_template="#/$defs/{model}", mode="validation")
+    owner = schema.__module__  # two adapters may both have a RateConfig
+    found = schema.model_json_schema(ref_template=f"#/$defs/{owner}.{{model}}", mode="validation")
     below: dict[str, Any] = found.pop("$defs", {})
     for name, each in below.items():
-        definitions[name] = _relaxed(each)
+        definitions[f"{owner}.{name}"] = _relaxed(each)
     return _described(_relaxed(found), schema)
 
 

@@ -72,6 +72,19 @@ def test_the_editors_schema_accepts_the_example_and_knows_wrong_names() -> None:
     json.dumps(json_schema(described()))
 
 
+def test_the_editors_schema_tells_sections_of_one_name_apart() -> None:
+    """More than one adapter calls its rates RateConfig."""
+    schema = jsonschema_rs.validator_for(json_schema(described()))
+
+    def is_valid(kind: str, **rate: int) -> bool:
+        return bool(schema.is_valid({"adapters": {kind: {"rate": rate}}}))
+
+    assert is_valid("telegram", group=1)
+    assert is_valid("whatsapp", chat=1)
+    assert not is_valid("telegram", chat=1)
+    assert not is_valid("whatsapp", group=1)
+
+
 @pytest.mark.parametrize("line", ["`redis.", "adapters.telegram", "engines.<name>", "## `access`"])
 def test_the_page_covers_every_part(line: str) -> None:
     text = page(described())
