@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from gateway.errors import BadConfig
+from adapters.discord.connection import IDENTIFIES
+from adapters.discord.reception import MOST_WAITING
+from gateway.errors import BadConfig, Busy
 from gateway.message import Account
 from tests.adapters.discord.scene import ADA, BOB, Bench, Build, part, running, until
 from tests.fakes.discord import BOT, GENERAL, OTHER, THREAD, FakeDiscord
@@ -309,3 +311,26 @@ async def test_two_bots_on_two_servers_do_not_meet(discord: FakeDiscord, build: 
     assert (ours.texts, theirs.texts) == (["here"], ["there"])
     assert other.texts(other.direct(BOB)) == ["answer"]
     assert not discord.calls("POST /channels/*/messages")
+
+
+async def test_new_sessions_are_limited_by_the_day(build: Build, bench: Bench) -> None:
+    keep = services(Account(kind="discord"), records=bench.records).keep
+    for _ in range(IDENTIFIES):
+        await keep.hit("identify", limit=IDENTIFIES, window=86_400.0)
+    with pytest.raises(Busy, match="cost the token"):
+        await build().run(MemoryInbox())
+
+
+async def test_while_nothing_is_taken_in_no_more_is_read_than_fits(
+    discord: FakeDiscord, inbox: MemoryInbox, ada: str
+) -> None:
+    inbox.open.clear()
+    for number in range(MOST_WAITING + 100):
+        discord.say(ada, ADA, str(number))
+    (session,) = discord.world.sessions.values()
+    await until(lambda: session.acked >= MOST_WAITING)  # by a heartbeat
+    assert session.acked <= MOST_WAITING + 10
+    inbox.open.set()
+    await until(lambda: len(inbox.events) == MOST_WAITING + 100)
+
+    assert inbox.texts == [str(number) for number in range(MOST_WAITING + 100)]
