@@ -41,6 +41,7 @@ async def side_by_side(every: Sequence[Strike], report: Report) -> None:
             group.create_task(rounds(every[number::2], report, engine))
 
 
+@pytest.mark.timeout(300)
 async def test_death_at_any_point_loses_and_doubles_nothing(report: Report) -> None:
     await side_by_side(strikes(POINTS, 1), report)
 
@@ -57,6 +58,7 @@ async def held_elsewhere(system: System, name: str) -> bool:
     return '"account_held_elsewhere"' in system.program(name).log
 
 
+@pytest.mark.timeout(300)
 async def test_what_a_homeserver_and_a_line_can_do(report: Report) -> None:
     async with talking(gateways=2, engine=("--latency", "0.02")) as (system, chat):
         proxy = chat.proxy
