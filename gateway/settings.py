@@ -25,6 +25,7 @@ from config.problems import Problem
 from config.read import read
 from engine.config import EngineConfig, FallbackConfig, order_of
 from gateway.access.config import AccessConfig, AccountRules
+from gateway.access.shared import of_kind
 from gateway.errors import BadConfig
 from gateway.lastgood import FILE, FINGERPRINT_KEY, SNAPSHOT
 from gateway.message import Account
@@ -275,6 +276,7 @@ def load(
         )
         for entry in entries
     ]
+    found = _divided(found, sections["access"].value)
     for entry in found:
         AccountRules(account=entry.account, access=entry.access, **entry.spec.id_rules)
     return Settings(
@@ -307,6 +309,18 @@ def with_environment(sections: Mapping[str, Section], env: Mapping[str, str]) ->
 def schemas() -> Sequence[tuple[str, type[Section]]]:
     """Every top-level section with its schema, for the documentation and for editors."""
     return [(name, _schema(where)) for name, where in SECTIONS]
+
+
+def _divided(found: Sequence[AdapterEntry], access: Section) -> list[AdapterEntry]:
+    """Web chat lets in whoever has signed in: it has no ids to list."""
+    assert isinstance(access, AccessConfig)
+    rules = {one.account.kind: one.spec.id_rules for one in found if one.account.kind != "web"}
+    return [
+        replace(entry, access=of_kind(entry.access, access, entry.account.kind, rules))
+        if entry.account.kind in rules
+        else entry
+        for entry in found
+    ]
 
 
 def _web(found: Sequence[AdapterEntry], off: set[str], access: Section) -> Sequence[AdapterEntry]:

@@ -75,7 +75,8 @@ class AccessConfig(Section):
     dm_policy: Literal["pairing", "allowlist", "open", "disabled"] = "pairing"
     """Direct messages: strangers get a pairing code, a refusal, an answer, or silence."""
     allow_from: Ids = ()
-    """Native ids of people who may write directly. Never names: names change hands."""
+    """Native ids of people who may write directly. Never names: names change hands. In the section
+    ``access`` an id that fits several configured platforms says which: ``telegram:12345678``."""
     group_policy: Literal["allowlist", "open", "disabled"] = "allowlist"
     groups: Ids = ()
     """Native ids of the groups the bot takes part in, under ``allowlist``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,16 @@ def test_the_data_folder_is_as_given_or_as_the_environment_says(tmp_path: Path) 
 def test_a_redis_url_of_another_kind_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadConfig, match=r"redis\.url: begins with one of redis://"):
         _load(tmp_path, f"redis: {{url: '{url}'}}\n")
+
+
+def test_ids_for_all_accounts_count_where_they_belong(tmp_path: Path) -> None:
+    text = f"""
+    access: {{allow_from: [12345678, "@ada:example.org"]}}
+    adapters:
+      telegram: {{token: '{TOKEN}'}}
+      matrix: {{homeserver: "https://matrix.example.org", access_token: abcdefgh}}
+    """
+    _, telegram, matrix = _load(tmp_path, textwrap.dedent(text), {}).adapters
+
+    assert telegram.access.allow_from == ("12345678",)
+    assert matrix.access.allow_from == ("@ada:example.org",)
