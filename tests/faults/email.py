@@ -68,10 +68,7 @@ class MailChat:
 
     def _taken(self) -> set[str]:
         """Tokens of mails that were marked as read: of which we said that we have them."""
-        raws = self.server.raw(self.address)
-        flags = self.server.flags(self.address)
-        read = [raw for raw, letters in zip(raws, flags, strict=False) if "S" in letters]
-        text = b"\n".join(read).decode("utf-8", "replace")
+        text = "\n".join(plain(mail) for mail in self.server.stored(self.address, flag="S"))
         return {one.token for one in self.said if one.token in text}
 
 

@@ -61,6 +61,7 @@ class MailServer:
     """Of who tells whose an XOAUTH2 token is, for Dovecot; 0 for no XOAUTH2."""
     capability: str = ""
     """What IMAP says it can do, instead of all it can."""
+    _known: dict[str, EmailMessage] = field(default_factory=dict)
     _next: Iterator[int] = field(default_factory=lambda: iter(range(PEOPLE + 1)))
     _programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -146,21 +147,22 @@ class MailServer:
         shutil.chown(new, _USER, _USER)
         new.replace(self.folder / "users")
 
-    def stored(self, address: str, where: str = "") -> Sequence[EmailMessage]:
-        """What lies in somebody's mailbox, in the order in which the server took it."""
-        found = [_read(raw) for raw in self.raw(address, where)]
-        return sorted(found, key=lambda one: int(one.get("X-Taken", "0")))
+    def stored(self, address: str, where: str = "", *, flag: str = "") -> Sequence[EmailMessage]:
+        """What lies in somebody's mailbox, in the order in which the server took it; with a flag,
+        only what has it."""
+        files = self._files(address, where)
+        found = [self._parsed(file) for file in files if flag in file.name.partition(":2,")[2]]
+        return sorted(
+            (one for one in found if one is not None),
+            key=lambda one: int(one.get("X-Taken", "0")),
+        )
 
     def raw(self, address: str, where: str = "") -> Sequence[bytes]:
-        folder = self._maildir(address, where)
-        files = [file for name in ("new", "cur") for file in (folder / name).glob("*")]
-        return [file.read_bytes() for file in sorted(files, key=lambda one: one.name)]
+        return [file.read_bytes() for file in self._files(address, where)]
 
     def flags(self, address: str, where: str = "") -> Sequence[str]:
         """Of each mail: letters of system flags, e.g. ``S`` for seen, ``D`` for a draft."""
-        folder = self._maildir(address, where)
-        files = [file.name for name in ("new", "cur") for file in (folder / name).glob("*")]
-        return [name.partition(":2,")[2] for name in sorted(files)]
+        return [file.name.partition(":2,")[2] for file in self._files(address, where)]
 
     def put(self, address: str, raw: bytes, where: str = "") -> None:
         """Straight into a mailbox, as nobody sends it."""
@@ -197,6 +199,22 @@ class MailServer:
     def log(self) -> str:
         files = [*self.folder.glob("*.log"), *(self.folder / "exim").glob("log.*")]
         return "\n".join(file.read_text(errors="replace") for file in files)
+
+    def _files(self, address: str, where: str) -> Sequence[Path]:
+        folder = self._maildir(address, where)
+        files = [file for name in ("new", "cur") for file in (folder / name).glob("*")]
+        return sorted(files, key=lambda one: one.name)
+
+    def _parsed(self, file: Path) -> EmailMessage | None:
+        """Once for each mail: people look into their boxes again and again. None for one that has
+        just got another flag, and so another name."""
+        name = f"{file.parent.parent}/{file.name.partition(':')[0]}"
+        if name not in self._known:
+            try:
+                self._known[name] = _read(file.read_bytes())
+            except FileNotFoundError:
+                return None
+        return self._known[name]
 
     def _home(self, address: str) -> Path:
         return self.folder / "mail" / address
