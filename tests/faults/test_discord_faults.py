@@ -38,8 +38,8 @@ async def rounds(wanted: Sequence[Strike], report: Report, engine: Sequence[str]
 async def side_by_side(every: Sequence[Strike], report: Report) -> None:
     """Half of them where answers grow, half where they stand at once."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(rounds(every[::2], report, WORD_BY_WORD))
-        group.create_task(rounds(every[1::2], report, ()))
+        group.create_task(rounds(every[1::2], report, WORD_BY_WORD))
+        group.create_task(rounds(every[::2], report, ()))
 
 
 async def test_death_at_any_point_loses_and_doubles_nothing(report: Report) -> None:
