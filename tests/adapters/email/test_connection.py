@@ -192,3 +192,35 @@ async def test_a_token_may_lie_in_a_file_that_somebody_keeps_fresh(tmp_path: Pat
     file.unlink()
     with pytest.raises(BadConfig, match="token_file"):
         await tokens.get()
+
+
+async def test_a_connection_on_which_nothing_comes_any_more_is_found_out_and_replaced(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    """A router forgot it: no end, no answer. The next IDLE, or rather its end, is not confirmed."""
+    silent = False
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", desk.server.imap_port)
+        mine = connections[0] = connections[0] + 1
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                if not silent or mine > 2:
+                    target.write(data)
+
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        for end in (writer, far_writer):
+            end.transport.abort()
+
+    connections = [0]
+    server = await asyncio.start_server(carry, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        imap = {"port": port, "idle": 1, "timeout": 2}
+        async with desk.running(inbox, imap=imap):
+            silent = True
+            await ada.writes(desk.address, "anybody?")
+            await until(lambda: inbox.events)
+    assert inbox.texts == ["anybody?"]
+    assert connections[0] >= 3
