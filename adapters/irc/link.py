@@ -68,6 +68,8 @@ class Link:
         """What people said before the server had ended its greeting."""
         self._turn = asyncio.Lock()
         self._asked: _Asked | None = None
+        self._over = False
+        """Nobody listens any more to what the server says."""
         self._last_words = "the server closed the connection"
 
     @classmethod
@@ -110,6 +112,7 @@ class Link:
                 elif line.command == "KICK" and folded(line.param(1)) == folded(self.nick):
                     log.warning("irc_kicked", channel=line.param(0))
         finally:
+            self._over = True
             if self._asked is not None:
                 self._asked.settle(Uncertain("the connection was cut before the server confirmed"))
 
@@ -122,7 +125,7 @@ class Link:
                 write("PRIVMSG", target, text, label=label and f"{label}{number}")
                 for number, text in enumerate(texts)
             ]
-            if self._writer.is_closing():
+            if self._over or self._writer.is_closing():
                 raise Unavailable("not connected")
             self._asked = asked
             try:
@@ -252,11 +255,15 @@ class Link:
     async def _chunk(self) -> bytes:
         """`Unavailable` at the end, and when nothing comes although the server was asked."""
         for _ in range(2):
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self._to.silence / 2):
                     if chunk := await self._reader.read(65_536):
                         return chunk
                 raise Unavailable(self._last_words)
+            except TimeoutError:
+                pass
+            except OSError as cut:
+                raise Unavailable(f"the connection was cut: {cut}") from cut
             self._write("PING", "moltgate")
             if self.nick != self._to.nick:
                 self._write("NICK", self._to.nick)  # free again?
