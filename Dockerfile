@@ -29,7 +29,7 @@ RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Moltgate" \
-      org.opencontainers.image.description="Your own models behind Telegram, web chat and any other chat" \
+      org.opencontainers.image.description="Your own models behind Discord, Telegram, Slack, e-mail and any other chat" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The server for `moltgate run`; under Compose Redis has a container of its own.
 # /data belongs to the user below, and so does a named volume that is first mounted there. The user

@@ -251,7 +251,13 @@ class OpenAIEngine:
                 headers["Authorization"] = f"Bearer {config.api_key.get_secret_value()}"
             headers.update({k: v.get_secret_value() for k, v in config.headers.items()})
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE, ssl=self._tls),
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    keepalive_timeout=_IDLE,
+                    ssl=self._tls,
+                    # As the system resolves names, mDNS included, whatever library is installed.
+                    resolver=aiohttp.ThreadedResolver(),
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=headers,
                 auto_decompress=False,  # nothing was asked to be compressed

@@ -24,6 +24,7 @@ COLUMNS = {
     "files_out": "files out",
     "groups": "groups",
     "idempotent_send": "repeatable send",
+    "read_back": "look-up",
 }
 
 
@@ -78,10 +79,16 @@ def test_the_readmes_configuration_is_one(tmp_path: Path) -> None:
     file = tmp_path / "moltgate.yaml"
     file.write_text(example)
 
-    settings = load(tmp_path, file, {"TELEGRAM_TOKEN": "123456:" + "a" * 35})
+    env = {
+        "TELEGRAM_TOKEN": "123456:" + "a" * 35,
+        "DISCORD_TOKEN": f"{'M' * 24}.{'a' * 6}.{'b' * 38}",
+        "EMAIL_PASSWORD": "correct horse",
+    }
+    settings = load(tmp_path, file, env)
 
     assert list(settings.engines) == ["home"]
-    assert [entry.account.key for entry in settings.adapters] == ["web:default", "telegram:default"]
+    kinds = [entry.account.kind for entry in settings.adapters]
+    assert kinds == ["web", "telegram", "discord", "email"]
 
 
 def test_the_readmes_scripts_are_there() -> None:

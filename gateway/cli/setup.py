@@ -160,11 +160,11 @@ def _answer(spec: AdapterSpec, answers: Answers, given: Mapping[str, str], *, as
     kind = spec.kind
     answers.adapters[kind] = {}
     for setting, value in given.items():
-        answers.keep(kind, setting, value, secret=_is_secret(spec, setting))
+        answers.keep(kind, setting, value, secret=is_secret(spec, setting))
     for question in _questions(spec):
         if question.setting in given:
             continue
-        secret = _is_secret(spec, question.setting)
+        secret = is_secret(spec, question.setting)
         value = os.environ.get(question.env, "") if question.env else ""
         if not value and ask:
             value = _ask(question, secret=secret)
@@ -185,7 +185,7 @@ def _questions(spec: AdapterSpec) -> Sequence[Ask]:
     ]
 
 
-def _is_secret(spec: AdapterSpec, setting: str) -> bool:
+def is_secret(spec: AdapterSpec, setting: str) -> bool:
     """Whether the schema calls it so. False for what it does not know: the schema says that."""
     from pydantic import BaseModel, SecretStr
 

@@ -18,6 +18,16 @@ EXAMPLE = ROOT / "config" / "example.yaml"
 ENV = {
     "TELEGRAM_TOKEN": "1234567:abcdefghijklmnopqrstuvwxyz0123456789",
     "TELEGRAM_WORK_TOKEN": "7654321:abcdefghijklmnopqrstuvwxyz0123456789",
+    "DISCORD_TOKEN": f"{'M' * 24}.{'a' * 6}.{'b' * 38}",
+    "SLACK_BOT_TOKEN": "xoxb-1234567890-abcdefghijkl",
+    "SLACK_APP_TOKEN": "xapp-1-A0123-1234-abcdefghijkl",
+    "EMAIL_PASSWORD": "correct horse",
+    "MATRIX_ACCESS_TOKEN": "syt_bW9sdHk_abcdefghijklmnop_012345",
+    "WHATSAPP_TOKEN": "EAAGm0PX4ZCpsBAabcdefghijklmnop",
+    "WHATSAPP_APP_SECRET": "0123456789abcdef0123456789abcdef",
+    "WHATSAPP_VERIFY_TOKEN": "made-up-by-you",
+    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "XMPP_PASSWORD": "correct horse",
     "SPARE_API_KEY": "a-key-for-the-spare",
 }
 
@@ -43,6 +53,14 @@ def test_the_example_is_read_without_a_complaint(tmp_path: Path) -> None:
         "web:default",
         "telegram:home",
         "telegram:work",
+        "discord:default",
+        "slack:default",
+        "email:default",
+        "matrix:default",
+        "whatsapp:default",
+        "webhook:default",
+        "irc:default",
+        "xmpp:default",
     ]
     assert list(settings.engines) == ["home", "spare"]
 

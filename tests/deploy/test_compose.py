@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+import adapters
+from gateway.cli.setup import is_secret
 from gateway.queues.guard import check
 from gateway.queues.topology import Store
 
@@ -174,3 +176,12 @@ async def test_the_guard_has_nothing_to_say_about_the_store(as_composed: str) ->
 
     assert (health.problems, health.warnings) == ((), ())
     assert health.used_share > 0, "without a limit it would grow until the machine is full"
+
+
+@pytest.mark.parametrize("kind", adapters.kinds())
+def test_every_platforms_secrets_reach_the_containers(kind: str) -> None:
+    spec = adapters.find(kind)
+    wanted = {ask.env for ask in spec.setup.asks if is_secret(spec, ask.setting)}
+
+    for role in OURS:
+        assert wanted <= set(SERVICES[role]["environment"])

@@ -40,7 +40,9 @@ def test_it_ends_as_a_user_without_rights() -> None:
 
 def test_dependencies_are_locked_by_hash_and_as_the_project_asks() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["telegram"]]
+    extras = project["optional-dependencies"]
+    (everything,) = map(Requirement, extras["all"])
+    asked = [*project["dependencies"], *(one for name in everything.extras for one in extras[name])]
     versions = locked("requirements.lock")
 
     assert DOCKERFILE.count("--require-hashes") == 2

@@ -306,7 +306,7 @@ def test_init_names_the_setting_that_is_not_answered(
 ) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
 
-    assert invoke(["init", "--home", str(tmp_path), "--yes", "--with", "discord"]) == 78
+    assert invoke(["init", "--home", str(tmp_path), "--yes", "--with", "discord"]) == 1
 
     assert "adapters.discord.token" in (said := capsys.readouterr().err)
     assert "DISCORD_TOKEN" in said
