@@ -57,7 +57,7 @@ class Door:
     def _session(self) -> aiohttp.ClientSession:
         if self._made is None:
             self._made = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=64),
+                connector=aiohttp.TCPConnector(limit=64, resolver=aiohttp.ThreadedResolver()),
                 timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT),
                 trust_env=True,
             )

@@ -1,7 +1,7 @@
 """CommonMark becomes Slack's mrkdwn, cut to messages that Slack takes. Pure.
 
-Slack has no way to escape its marks. What would begin or end a format, and does neither, gets a soft
-hyphen on its inner side, which nobody sees.
+Slack has no way to escape its marks. What would begin or end a format, and does neither, gets a
+soft hyphen on its inner side, which nobody sees.
 """
 
 from __future__ import annotations

@@ -137,6 +137,8 @@ class WebhookAdapter:
         """Made when it is first needed, inside the loop. No cookies, no proxy from outside."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                # As the system resolves names, whatever library is installed.
+                connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver()),
                 timeout=aiohttp.ClientTimeout(total=self._config.timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
