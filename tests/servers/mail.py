@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import email
 import email.policy
+import imaplib
 import mailbox
 import os
 import pwd
@@ -129,11 +130,23 @@ class MailServer:
         return f"p{number}@{DOMAIN}"
 
     def refuse(self, address: str, *, refused: bool = True) -> None:
-        """Let somebody in no more, or again."""
+        """Let somebody in no more, or again; when it returns, Dovecot has read it."""
         password = "another" if refused else PASSWORD
         lines = (self.folder / "users").read_text().splitlines()
         kept = [line for line in lines if not line.startswith(f"{address}:")]
         self._write_users([*kept, f"{address}:{password}::::::"])
+        deadline = time.monotonic() + PATIENCE
+        while self._lets_in(address) == refused:
+            assert time.monotonic() < deadline, "the list of users is not read anew"
+            time.sleep(0.05)
+
+    def _lets_in(self, address: str) -> bool:
+        with imaplib.IMAP4("127.0.0.1", self.plain_imap_port) as client:
+            try:
+                client.login(address, PASSWORD)
+            except imaplib.IMAP4.error:
+                return False
+            return True
 
     def turn_away(self, address: str) -> None:
         """Refuse mail to somebody, for good."""
