@@ -31,12 +31,14 @@ log = structlog.get_logger(__name__)
 
 SETTLE = 3.0
 """Seconds after a cut send before its absence means something: Slack may be at it still."""
+SETTLE_FILE = 15.0
+"""The same for a file: Slack shows it some time after it has confirmed it."""
 PAGES = 10
 PAGE = 200
 """Messages looked at for one of ours: as many pages of so many."""
-_BACK = 86_400.0
-"""Seconds that are looked back where nobody knows when the question came."""
 _KEPT = 8 * 86_400.0
+"""Seconds for which a file's id is known, and that are looked back where nobody knows when the
+question came: a gateway that was cut may be away for days."""
 _REMEMBERED = 1000
 
 _TS = re.compile(r"\d{1,12}\.\d{1,9}", re.ASCII)
@@ -59,6 +61,7 @@ class SlackAdapter:
                 "it is on the app's page Basic Information",
             )
         self.account = account
+        self.everywhere = config.mode == "webhook"
         self.capabilities: Capabilities = replace(
             CAPABILITIES, streams=config.streaming, typing=config.typing
         )
@@ -129,7 +132,8 @@ class SlackAdapter:
         cut = self._cut.pop(outbound.key, None)
         if cut is not None:
             since = self._services.clock.monotonic() - cut
-            await self._services.clock.sleep(max(0.0, SETTLE - since))
+            settle = SETTLE_FILE if outbound.files else SETTLE
+            await self._services.clock.sleep(max(0.0, settle - since))
         file = b""
         if outbound.files:
             file = await self._services.keep.get(_file_key(outbound)) or b""
@@ -312,7 +316,7 @@ class SlackAdapter:
         place = outbound.place
         oldest = outbound.headers.get(ASKED) or outbound.reply_to
         if not _TS.fullmatch(oldest):
-            oldest = f"{self._services.clock.now() - _BACK:.6f}"
+            oldest = f"{self._services.clock.now() - _KEPT:.6f}"
         given: dict[str, Any] = {"channel": place.chat, "oldest": oldest, "limit": PAGE}
         method = "conversations.history"
         if place.thread:

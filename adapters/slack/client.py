@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack.config import SlackConfig
-from adapters.slack.errors import CAUGHT, translate
-from gateway.errors import BadConfig, Failed, Unavailable
+from adapters.slack.errors import CAUGHT, MISREAD, of_status, translate
+from gateway.errors import BadConfig, Failed, Unavailable, Uncertain
 
 # The library's debug log holds texts.
 logging.getLogger("slack_sdk").setLevel(logging.INFO)
@@ -112,22 +113,21 @@ class WebApi:
         _, client = self._open()
         try:
             found = await client.api_call(method, **request)
-        except CAUGHT as error:
+        except MISREAD as error:
             raise translate(error, repeatable=repeatable) from error
         if not isinstance(found.data, dict):
-            raise Unavailable(f"{method} gave something unknown")
+            words = f"{method} gave something unknown"
+            raise Unavailable(words) if repeatable else Uncertain(words)
         return Answer(found.data, found.headers)
 
     async def upload(self, url: str, content: bytes) -> None:
         """Bytes to the address that Slack gave for them. Nobody sees them yet."""
         try:
             async with self.session.post(
-                url, data=content, timeout=_UPLOAD, proxy=self.proxy
+                url, data=io.BytesIO(content), timeout=_UPLOAD, proxy=self.proxy
             ) as answer:
-                if answer.status >= 500:
-                    raise Unavailable(f"Slack answered {answer.status} for an upload")
                 if answer.status != 200:
-                    raise Failed(f"Slack answered {answer.status} for an upload")
+                    raise of_status(answer.status, answer.headers, "an upload", repeatable=True)
         except CAUGHT as error:
             raise translate(error, repeatable=True) from error
 
@@ -142,7 +142,8 @@ class WebApi:
                 url, json=body, allow_redirects=False, proxy=self.proxy
             ) as answer:
                 if answer.status != 200:
-                    raise Failed(f"Slack answered {answer.status} to the answer of a command")
+                    what = "the answer of a command"
+                    raise of_status(answer.status, answer.headers, what, repeatable=False)
         except CAUGHT as error:
             raise translate(error, repeatable=False) from error
 

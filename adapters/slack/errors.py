@@ -7,7 +7,7 @@ left is repeated, one that was answered by a refusal never is, and what was cut 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -76,8 +76,25 @@ def _facts(error: sdk.SlackApiError) -> tuple[str, int, dict[str, Any]]:
     return (code if isinstance(code, str) else ""), int(status), data
 
 
+def of_status(
+    status: int, headers: Mapping[str, str], what: str, *, repeatable: bool
+) -> GatewayError:
+    """Where an answer is no more than its status. `repeatable` as below."""
+    words = f"Slack answered {status} for {what}"
+    if status == 429:
+        return Busy(words, after=_patience(headers))
+    if status == 503:
+        return Unavailable(words)
+    if status >= 500:
+        return Unavailable(words) if repeatable else Uncertain(words)
+    return Failed(words)
+
+
 def _wait(error: sdk.SlackApiError) -> float:
-    headers = getattr(error.response, "headers", None) or {}
+    return _patience(getattr(error.response, "headers", None) or {})
+
+
+def _patience(headers: Mapping[str, str]) -> float:
     try:
         return max(0.0, float(headers.get("Retry-After", _PATIENCE)))
     except ValueError:
@@ -128,6 +145,10 @@ TABLE: dict[type[Exception], Callable[[Any], GatewayError]] = {
     TimeoutError: _cut,
     OSError: _cut,
     RuntimeError: _never_left,  # aiohttp's word for a session that was closed
+    # slack-sdk reads what a proxy answers in Slack's place as if it were JSON, and an object.
+    AttributeError: _cut,
+    UnicodeDecodeError: _cut,
+    RecursionError: _cut,
 }
 """By the nearest class. What is left of aiohttp's tree broke off after it may have been read."""
 
@@ -142,3 +163,5 @@ def translate(error: Exception, *, repeatable: bool) -> GatewayError:
 
 
 CAUGHT = (sdk.SlackClientError, aiohttp.ClientError, TimeoutError, OSError, RuntimeError)
+MISREAD = (*CAUGHT, AttributeError, UnicodeDecodeError)
+"""Of a call through slack-sdk."""

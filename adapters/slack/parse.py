@@ -358,6 +358,8 @@ def _sender(
 
 def _place(message: Message, around: Message, me: Self) -> Place:
     chat, thread = around.channel, message.thread_ts or ""
+    if thread == message.ts:  # it was answered in a thread, and stands where it stood
+        thread = ""
     if around.channel_type == "im" or chat.startswith("D"):
         return Place(kind="direct", chat=chat, thread=thread)
     if not thread and me.threads:

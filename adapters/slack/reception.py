@@ -96,6 +96,7 @@ class Reception:
         self._lanes: dict[str, deque[Arrival]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = False
+        self._closed = False
         self._ours: dict[Place, None] = {}
         """Threads that are known to be noted, oldest first."""
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,6 +115,8 @@ class Reception:
             log.debug("payload_ignored", kind=kind)
             return True
         arrival = self._pending.get(parsed.event.id)
+        if self._closed:
+            return False  # it would begin what nobody ends
         if arrival is None:
             if len(self._pending) >= self._most:
                 self._count("crowded")
@@ -129,6 +132,7 @@ class Reception:
 
     async def close(self) -> None:
         """What is on its way was not confirmed: Slack has it still."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

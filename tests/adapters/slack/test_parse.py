@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -57,6 +58,22 @@ def test_a_direct_message() -> None:
     assert event.id == inbound_id(ACCOUNT, "D7", TS)
     assert (event.native_id, event.text, event.addressed) == (TS, "hello", True)
     assert event.sent_at == float(TS)
+
+
+@pytest.mark.parametrize(
+    ("channel", "me"),
+    [("D7", ME), ("C5", dataclasses.replace(ME, threads=False)), ("C5", ME)],
+)
+def test_an_edit_finds_its_message_also_when_that_was_answered_in_a_thread(
+    channel: str, me: Self
+) -> None:
+    first = found(message(channel=channel, channel_type=None), me)
+    after = message(thread_ts=TS, text="new", edited={"user": "U7", "ts": "1700000009.0"})
+    notice = {"type": "message", "subtype": "message_changed", "channel": channel, "ts": "1.5"}
+    edit = found({**notice, "message": after, "previous_message": message(thread_ts=TS)}, me)
+
+    assert edit.conversation == first.conversation
+    assert inbound_id(ACCOUNT, channel, edit.target) == first.id
 
 
 def test_a_mention_and_its_message_are_one_event() -> None:

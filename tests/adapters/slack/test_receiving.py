@@ -79,12 +79,30 @@ async def test_what_takes_too_long_is_not_confirmed_and_found_by_its_repetition(
     async with reception(box, slack_blobs, counts, patience=0.05) as door:
         assert not await door.take("events_api", payload)
         assert not await door.take("events_api", payload)
+        assert counts["late"] == 2
         box.open.set()
         await slack.until(lambda: box.events)
-        assert await door.take("events_api", payload)
+        await taken(door, payload)
 
-    assert (box.texts, counts["late"]) == (["slow"], 2)
-    assert len(box.offered) <= 2
+    assert box.texts == ["slow"]
+
+
+async def taken(door: Reception, payload: dict[str, Any]) -> None:
+    """As Slack does it: again until it is confirmed."""
+    async with asyncio.timeout(30):
+        while not await door.take("events_api", payload):
+            await asyncio.sleep(0.01)
+
+
+async def test_after_its_end_nothing_new_is_begun(
+    slack: FakeSlack, counts: Counts, slack_blobs: MemoryBlobs
+) -> None:
+    box = MemoryInbox()
+    payload = slack.world.push(MESSAGE)
+    async with reception(box, slack_blobs, counts, patience=30.0) as door:
+        pass
+    assert not await door.take("events_api", payload)
+    assert box.offered == []
 
 
 async def test_with_too_much_on_its_way_nothing_more_is_taken(
@@ -97,12 +115,12 @@ async def test_with_too_much_on_its_way_nothing_more_is_taken(
         for number in range(3)
     ]
     async with reception(box, slack_blobs, counts, patience=0.05, most=2) as door:
-        taken = [await door.take("events_api", payload) for payload in payloads]
-        assert (taken, counts["crowded"]) == ([False] * 3, 1)
-        assert len(box.offered) == 2
+        answers = [await door.take("events_api", payload) for payload in payloads]
+        assert (answers, counts["crowded"]) == ([False] * 3, 1)
         box.open.set()
         await slack.until(lambda: len(box.events) == 2)
-        assert await door.take("events_api", payloads[2])
+        assert len(box.offered) == 2
+        await taken(door, payloads[2])
 
     assert sorted(box.texts) == ["0", "1", "2"]
 
@@ -341,7 +359,8 @@ async def test_a_file_that_is_not_to_be_had_is_told_and_holds_up_nothing(
     box = MemoryInbox()
     if fault:
         slack.fault("download", **fault)
-    async with running(build(file_timeout=0.2), box):
+    timeout = 0.2 if "0.2" in words else 60.0
+    async with running(build(file_timeout=timeout), box):
         slack.say("D7", "U7", "look", files=[{**PICTURE, **given}])
         await slack.all_confirmed()
 
@@ -498,11 +517,11 @@ async def test_a_connection_is_replaced_before_it_ends_and_nothing_is_lost(
     slack: FakeSlack, inbox: MemoryInbox, reason: str
 ) -> None:
     for round_ in range(3):
-        going = asyncio.create_task(slack.server.disconnect(reason, after=0.2))
+        going = asyncio.create_task(slack.server.disconnect(reason, after=0.2, gently=True))
         for number in range(10):
             slack.say("D7", "U7", f"{round_} {number}")
             await asyncio.sleep(0.01)
-        await going
+        await asyncio.wait_for(going, 30)
     await slack.all_confirmed()
 
     assert inbox.texts == [f"{round_} {number}" for round_ in range(3) for number in range(10)]
@@ -515,11 +534,11 @@ async def test_the_old_connection_is_read_and_confirmed_to_its_end(
     inbox.open.clear()
     slack.say("D7", "U7", "on the old one")
     await slack.until(lambda: inbox.offered)
-    going = asyncio.create_task(slack.server.disconnect("warning", after=1.0))
+    going = asyncio.create_task(slack.server.disconnect("warning", after=1.0, gently=True))
     await slack.until(lambda: len(slack.server.connections) == 2)
     inbox.open.set()
     await slack.all_confirmed()
-    await going
+    await asyncio.wait_for(going, 30)
 
     assert slack.world.deliveries[0].attempts == 1
     assert slack.server.strays == []

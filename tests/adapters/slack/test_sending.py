@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.slack.adapter import PAGE, PAGES, SlackAdapter
+from adapters.slack.adapter import PAGE, PAGES, SETTLE, SlackAdapter
 from adapters.slack.config import RateConfig
 from adapters.slack.pace import SlackPace
 from adapters.slack.render import split
@@ -140,6 +140,9 @@ async def test_an_edit_may_be_repeated_and_says_gone_where_nothing_is_left(
         ({"kind": "cut"}, Uncertain, Unavailable),
         ({"kind": "cut_after"}, Uncertain, Unavailable),
         ({"kind": "garbage"}, Uncertain, Unavailable),
+        ({"kind": "garbage", "content_type": "text/plain"}, Uncertain, Unavailable),
+        ({"kind": "garbage", "content_type": "application/json"}, Uncertain, Unavailable),
+        ({"kind": "garbage", "content_type": "application/gzip"}, Uncertain, Unavailable),
         ({"kind": "status", "status": 500}, Uncertain, Unavailable),
         ({"kind": "status", "status": 502}, Uncertain, Unavailable),
         ({"kind": "status", "status": 504}, Uncertain, Unavailable),
@@ -336,6 +339,33 @@ async def test_a_cut_file_is_found_by_its_id(
     assert (await build().find(outbound) is not None) is there
 
 
+async def test_a_file_is_given_more_time_to_appear(
+    slack: FakeSlack, adapter: SlackAdapter, slack_blobs: MemoryBlobs, slack_clock: HastyClock
+) -> None:
+    slack.fault("files.completeUploadExternal", "cut_after")
+    outbound = part(files=(await stored(slack_blobs, b"content"),))
+    with pytest.raises(Uncertain):
+        await adapter.send(outbound)
+    assert await adapter.find(outbound)
+    assert max(slack_clock.slept) > SETTLE
+
+
+async def test_a_large_file_is_sent_without_a_word_of_warning(
+    slack: FakeSlack, adapter: SlackAdapter, slack_blobs: MemoryBlobs
+) -> None:
+    content = bytes(2 * 2**20)
+    await adapter.send(part(files=(await stored(slack_blobs, content),)))
+    assert slack.world.contents[slack.seen(DM)[-1].files[0]["id"]] == content
+
+
+async def test_where_nobody_knows_since_when_a_part_is_found_after_days(
+    slack: FakeSlack, adapter: SlackAdapter, slack_clock: HastyClock
+) -> None:
+    sent = await adapter.send(part("a notice"))
+    slack_clock.ahead = 5 * 86_400.0
+    assert await adapter.find(part("a notice")) == sent
+
+
 async def test_a_file_that_was_never_handed_over_is_not_there(adapter: SlackAdapter) -> None:
     outbound = part(files=(Attachment(kind="document", digest="00"),))
     assert await adapter.find(outbound) is None
@@ -348,6 +378,7 @@ async def test_a_file_that_was_never_handed_over_is_not_there(adapter: SlackAdap
         ("files.getUploadURLExternal", {"kind": "error", "error": "missing_scope"}, Failed),
         ("upload", {"kind": "status", "status": 500}, Unavailable),
         ("upload", {"kind": "status", "status": 413}, Failed),
+        ("upload", {"kind": "status", "status": 429}, Busy),
         ("files.completeUploadExternal", {"kind": "flood", "seconds": 5.0}, Busy),
         ("files.completeUploadExternal", {"kind": "error", "error": "is_archived"}, Failed),
     ],
@@ -414,6 +445,23 @@ async def test_where_the_app_is_no_member_who_gave_a_command_sees_the_answer(
     assert answer["response_type"] == "ephemeral"
     assert answer["text"] == "*help* &lt;!channel&gt;"
     assert answer["unfurl_links"] is False
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, Failed), (429, Busy), (500, Uncertain), (502, Uncertain), (503, Unavailable)],
+)
+async def test_what_a_failed_answer_to_a_command_leads_to(
+    slack: FakeSlack, adapter: SlackAdapter, status: int, kind: Any
+) -> None:
+    slack.world.channel("D66", joined=False)
+    url = slack.slash("D66", "U7", "help")
+    slack.fault("respond", "status", status=status)
+    with pytest.raises(kind) as refused:
+        await adapter.send(part("help", chat="D66", headers={"response_url": url}))
+    assert type(refused.value) is kind
+    if isinstance(refused.value, Busy):
+        assert refused.value.after == 7.0
 
 
 @pytest.mark.parametrize("url", ["http://evil.example/x", "https://slack.com.evil.example/x", ""])

@@ -237,6 +237,31 @@ async def test_a_request_that_was_not_stored_may_come_again_as_it_is(
     assert box.texts == ["hello"]
 
 
+async def test_every_process_takes_what_slack_posts_and_counts_it_once(
+    slack: FakeSlack, build: Build
+) -> None:
+    one, other, box = build(**SETTINGS), build(**SETTINGS), MemoryInbox()
+    assert (one.everywhere, other.everywhere, build().everywhere) == (True, True, False)
+    body = b'{"type":"event_callback","team_id":"T01","event":%s}' % json.dumps(_message()).encode()
+    stamp = str(int(time.time()))
+    given = {key.lower(): value for key, value in signed(SECRET.decode(), stamp, body).items()}
+
+    async def post(adapter: SlackAdapter) -> int:
+        async with asyncio.timeout(30):
+            while (answer := await adapter.receive(given, body)).status == 503:
+                await asyncio.sleep(0.01)  # it signs in
+        return answer.status
+
+    async with running(one, box), running(other, box):
+        both = await asyncio.gather(post(one), post(other))
+        offered = len(box.offered)
+        again = await asyncio.gather(post(one), post(other))
+
+    assert {*both, *again} == {200}
+    assert box.texts == ["hello"]
+    assert len(box.offered) == offered
+
+
 async def test_a_request_that_waits_while_we_stop_is_told_to_come_again(
     slack: FakeSlack, build: Build
 ) -> None:

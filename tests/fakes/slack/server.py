@@ -128,7 +128,8 @@ class Server:
             return _cut(request, call, "cut_after")
         if fault is not None and fault.kind == "garbage":
             call.outcome = "garbage"
-            return web.Response(text="<html>proxy</html>", content_type="text/html")
+            body = b"[1]" if "json" in fault.content_type else b"<p>\xff"
+            return web.Response(body=body, content_type=fault.content_type, charset="utf-8")
         headers = {"x-oauth-scopes": ",".join(sorted(self.world.scopes))}
         return web.json_response({"ok": True, **result}, headers=headers)
 
@@ -200,6 +201,9 @@ class Server:
         return web.Response(text=f"OK - {length}")
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
+        fault = self.world.fault_for("respond", "")
+        if fault is not None and fault.kind == "status":
+            return web.Response(status=fault.status, headers={"Retry-After": "7"})
         given = self.world.responses.get(f"{self.url}{request.path}")
         if given is None or len(given) >= 5:
             return web.Response(status=404)
@@ -343,14 +347,22 @@ class Server:
         else:
             waiting.set_result(True)
 
-    async def disconnect(self, reason: str = "warning", after: float = 0.3) -> None:
-        """Slack says that it ends every connection that stands, and does so a little later."""
+    async def disconnect(
+        self, reason: str = "warning", after: float = 0.3, *, gently: bool = False
+    ) -> None:
+        """Slack says that it ends every connection that stands, and does so a little later.
+        `gently`: not before each is confirmed and has a successor, as the real one's patience
+        allows."""
         leaving = [each for each in self.connections if not each.leaving]
         for connection in leaving:
             connection.leaving = True
             with contextlib.suppress(ConnectionError):  # it has just been cut
                 await connection.stream.send_json({"type": "disconnect", "reason": reason})
         await asyncio.sleep(after)
+        while gently and (
+            all(each.leaving for each in self.connections) or any(each.waiting for each in leaving)
+        ):
+            await asyncio.sleep(0.01)
         for connection in leaving:
             await connection.stream.close()
 

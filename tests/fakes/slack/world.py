@@ -69,7 +69,7 @@ class Fault:
     flood    429 for so many `seconds`; what comes before they have passed is counted early
     cut      the connection is cut before anything is done
     cut_after  done, then the connection is cut: the caller cannot know
-    garbage  done, then answered with something that is not JSON
+    garbage  done, then answered with something of `content_type` that is not Slack's
     delay    done after `seconds`
     """
 
@@ -77,6 +77,7 @@ class Fault:
     kind: str
     status: int = 500
     error: str = "internal_error"
+    content_type: str = "text/html"
     seconds: float = 0.0
     times: int | None = 1
     """How often; None for always."""
