@@ -6,7 +6,17 @@ import re
 
 from pydantic import Field, field_validator
 
-from config.fields import Duration, SecretStr, Section, Size
+from config.fields import (
+    Duration,
+    FileLimit,
+    FileTimeout,
+    HttpUrl,
+    Phrases,
+    SecretStr,
+    Section,
+    Size,
+    fast_enough,
+)
 
 _TOKEN = re.compile(r"[\w-]{3,}\.[\w-]{3,}\.[\w-]{3,}")
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")
@@ -20,12 +30,7 @@ class RateConfig(Section):
     channel: float = Field(default=5.0, ge=0, le=10_000)
     """Messages and edits in one channel within five seconds; 0 for no limit."""
 
-    @field_validator("overall", "channel")
-    @classmethod
-    def _lets_answers_through(cls, value: float) -> float:
-        if value and value < 0.5:
-            raise ValueError("is at least 0.5, or 0 for no limit: answers would wait for ages")
-        return value
+    _lets_answers_through = field_validator("overall", "channel")(fast_enough(0.5))
 
 
 class BackfillConfig(Section):
@@ -48,7 +53,7 @@ class DiscordConfig(Section):
         "mentions and replies to it can be read.",
     )
     streaming: bool = Field(True, description="Show the answer while it is being written.")
-    mention_patterns: tuple[str, ...] = Field(
+    mention_patterns: Phrases = Field(
         (),
         description="Words or phrases that mean the bot in servers, besides its @name. "
         "Plain text, compared without regard to case.",
@@ -62,19 +67,15 @@ class DiscordConfig(Section):
         description="A rate limit that lasts longer puts the message off instead of being "
         "waited for.",
     )
-    file_limit: Size = Field(
-        25 * 2**20, ge=1, le=2 * 2**30, description="Largest file that is fetched."
-    )
-    file_timeout: Duration = Field(
-        15.0, gt=0, le=120, description="Longest time to fetch one file."
-    )
+    file_limit: FileLimit = 25 * 2**20
+    file_timeout: FileTimeout = 15.0
     upload_limit: Size = Field(
         10 * 2**20,
         ge=1,
         le=500 * 2**20,
         description="Largest file that is sent; servers with boosts take more than 10 MB.",
     )
-    api_base: str = Field(
+    api_base: HttpUrl = Field(
         "https://discord.com/api/v10",
         description="REST server; of a proxy e.g. http://localhost:8081/api/v10.",
     )
@@ -97,13 +98,6 @@ class DiscordConfig(Section):
             )
         return value
 
-    @field_validator("api_base")
-    @classmethod
-    def _is_http(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("begins with http:// or https://")
-        return value.rstrip("/")
-
     @field_validator("gateway_url")
     @classmethod
     def _is_a_websocket(cls, value: str) -> str:
@@ -116,11 +110,4 @@ class DiscordConfig(Section):
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not _ORIGIN.fullmatch(each) for each in value):
             raise ValueError("each is http:// or https:// and a host, nothing behind it")
-        return value
-
-    @field_validator("mention_patterns")
-    @classmethod
-    def _are_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not pattern.strip() or len(pattern) > 100 for pattern in value):
-            raise ValueError("each is a word or phrase of at most 100 characters")
         return value

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from config.fields import Duration, SecretStr, Section, Size
+from config.fields import Duration, FileLimit, HttpUrl, Phrases, SecretStr, Section, fast_enough
 
 USER = re.compile(r"@[^:\s]+:\S+")
 _SERVER = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?|\[[0-9a-fA-F:.]+\](?::\d{1,5})?")
@@ -23,19 +23,14 @@ class RateConfig(Section):
     burst: int = Field(default=10, ge=1, le=10_000)
     """Messages and edits at once, after a pause."""
 
-    @field_validator("per_second")
-    @classmethod
-    def _lets_answers_through(cls, value: float) -> float:
-        if value and value < 0.05:
-            raise ValueError("is at least 0.05, or 0 for no limit: answers would wait for ages")
-        return value
+    _lets_answers_through = field_validator("per_second")(fast_enough(0.05))
 
 
 class MatrixConfig(Section):
     """One account. The shortest form:
     ``matrix: {homeserver: "https://…", access_token: "${env:MATRIX_ACCESS_TOKEN}"}``."""
 
-    homeserver: str = Field(
+    homeserver: HttpUrl = Field(
         description="Address of the homeserver's client API, e.g. https://matrix.example.org."
     )
     access_token: SecretStr | None = Field(
@@ -81,7 +76,7 @@ class MatrixConfig(Section):
     )
     read_receipts: bool = Field(True, description="Show people that their message was read.")
     rate: RateConfig = RateConfig()
-    mention_patterns: tuple[str, ...] = Field(
+    mention_patterns: Phrases = Field(
         (),
         description="Words or phrases that mean the bot in groups, besides its name. "
         "Plain text, compared without regard to case.",
@@ -96,19 +91,15 @@ class MatrixConfig(Section):
     sync_timeout: Duration = Field(
         30.0, ge=0.1, le=300, description="Longest wait of one request for something new."
     )
-    file_limit: Size = Field(
-        20 * 2**20, ge=1, le=2 * 2**30, description="Largest file that is fetched."
-    )
+    file_limit: FileLimit = 20 * 2**20
     file_timeout: Duration = Field(
         30.0, gt=0, le=600, description="Longest time to fetch one file."
     )
 
     @field_validator("homeserver")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("begins with http:// or https://")
-        return value.rstrip("/").removesuffix("/_matrix/client").removesuffix("/_matrix")
+    def _has_no_path(cls, value: str) -> str:
+        return value.removesuffix("/_matrix/client").removesuffix("/_matrix")
 
     @field_validator("user")
     @classmethod
@@ -144,13 +135,6 @@ class MatrixConfig(Section):
             raise ValueError(
                 f"are session keys of 43 characters, without blanks in between, not {wrong[0]!r}"
             )
-        return value
-
-    @field_validator("mention_patterns")
-    @classmethod
-    def _are_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not pattern.strip() or len(pattern) > 100 for pattern in value):
-            raise ValueError("each is a word or phrase of at most 100 characters")
         return value
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from config.fields import Duration, SecretStr, Section, Size
+from config.fields import FileLimit, FileTimeout, HttpUrl, Phrases, SecretStr, Section, fast_enough
 
 _COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")
 _SECRET = re.compile(r"[\x21-\x7e]{16,256}")
@@ -23,12 +23,7 @@ class RateConfig(Section):
     """Previews a minute, all channels together: Slack counts edits per workspace. 0 for no limit.
     """
 
-    @field_validator("channel")
-    @classmethod
-    def _lets_answers_through(cls, value: float | None) -> float | None:
-        if value and value < 0.1:
-            raise ValueError("is at least 0.1, or 0 for no limit: answers would wait for ages")
-        return value
+    _lets_answers_through = field_validator("channel")(fast_enough(0.1))
 
 
 class SlackConfig(Section):
@@ -71,18 +66,14 @@ class SlackConfig(Section):
     streaming: bool = Field(True, description="Show the answer while it is being written.")
     typing: bool = Field(True, description="Show in threads that an answer is being written.")
     rate: RateConfig = RateConfig()
-    mention_patterns: tuple[str, ...] = Field(
+    mention_patterns: Phrases = Field(
         (),
         description="Words or phrases that mean the bot in channels, besides its @name. "
         "Plain text, compared without regard to case.",
     )
-    file_limit: Size = Field(
-        20 * 2**20, ge=1, le=2 * 2**30, description="Largest file that is fetched."
-    )
-    file_timeout: Duration = Field(
-        15.0, gt=0, le=120, description="Longest time to fetch one file."
-    )
-    base_url: str = Field(
+    file_limit: FileLimit = 20 * 2**20
+    file_timeout: FileTimeout = 15.0
+    base_url: HttpUrl = Field(
         "https://slack.com/api/", description="The Web API; of a test server or proxy if any."
     )
     files_hosts: tuple[str, ...] = Field(
@@ -131,23 +122,14 @@ class SlackConfig(Section):
 
     @field_validator("base_url")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("begins with http:// or https://")
-        return value.rstrip("/") + "/"
+    def _ends_with_a_slash(cls, value: str) -> str:
+        return value + "/"
 
     @field_validator("files_hosts")
     @classmethod
     def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(urlsplit(f"//{each}").netloc != each or "@" in each for each in value):
             raise ValueError("each is a host, with a port if need be, e.g. files.slack.com")
-        return value
-
-    @field_validator("mention_patterns")
-    @classmethod
-    def _are_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not pattern.strip() or len(pattern) > 100 for pattern in value):
-            raise ValueError("each is a word or phrase of at most 100 characters")
         return value
 
     @model_validator(mode="after")

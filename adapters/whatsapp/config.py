@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from config.fields import Duration, SecretStr, Section, Size
+from config.fields import Duration, FileTimeout, SecretStr, Section, Size
 
 _NUMBER = re.compile(r"\d{5,30}")
 _VERSION = re.compile(r"v\d{1,3}\.\d")
@@ -73,9 +73,7 @@ class WhatsAppConfig(Section):
     file_limit: Size = Field(
         20 * 2**20, ge=1, le=100 * 2**20, description="Largest file that is fetched."
     )
-    file_timeout: Duration = Field(
-        15.0, gt=0, le=120, description="Longest time to fetch one file."
-    )
+    file_timeout: FileTimeout = 15.0
 
     @property
     def secrets(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from config.fields import Duration, SecretStr, Section, Size
+from config.fields import Duration, FileLimit, SecretStr, Section
 
 _JID = re.compile(r"[^\s@/\"&'<>:]{1,200}@[^\s@/]{1,200}")
 
@@ -41,9 +41,7 @@ class XmppConfig(Section):
         description="Hosts of the upload services from which files are fetched, with the port "
         "where it is not 443, e.g. upload.example.org. Other links stay text.",
     )
-    file_limit: Size = Field(
-        20 * 2**20, ge=1, le=2 * 2**30, description="Largest file that is fetched."
-    )
+    file_limit: FileLimit = 20 * 2**20
     file_timeout: Duration = Field(
         30.0, gt=0, le=300, description="Longest time to fetch or upload one file."
     )
