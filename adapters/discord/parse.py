@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -19,6 +19,7 @@ from adapters.discord.native import (
     User,
     moment,
 )
+from gateway.mentions import called
 from gateway.message import (
     Account,
     Attachment,
@@ -45,17 +46,7 @@ class Self:
 
     account: Account
     id: str
-    patterns: Sequence[str] = ()
-    _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.patterns:
-            words = "|".join(re.escape(each.strip()) for each in self.patterns)
-            called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
-            object.__setattr__(self, "_called", called)
-
-    def called_in(self, text: str) -> bool:
-        return self._called is not None and self._called.search(text) is not None
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +309,7 @@ def _addressed(message: Message, place: Place, me: Self) -> bool:
     answered = message.referenced_message
     if answered is not None and answered.author.id == me.id:
         return True
-    return me.called_in(message.content)
+    return called(message.content, me.patterns)
 
 
 def _reply_to(message: Message) -> str:

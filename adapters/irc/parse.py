@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from adapters.irc.wire import Line, folded
+from gateway.mentions import after_name
 from gateway.message import Account, Inbound, Place, Sender, conversation_id, inbound_id
 
 _FORMATS = re.compile(
@@ -74,13 +75,13 @@ def sender_of(line: Line) -> Sender:
 def _addressed(text: str, me: Self, *, direct: bool) -> tuple[bool, str]:
     """Whether we are meant, and the text without our name before it. Clients keep ``/stop`` for
     themselves, so ``!stop`` says the same."""
-    name = re.escape(me.nick)
-    called = re.match(rf"(?:{name}[:,]|@{name}(?![\w-])[:,]?)\s*(?=\S)", text, re.IGNORECASE)
-    text = text[called.end() :] if called else text
+    rest = after_name(text, me.nick)
+    addressed = direct or rest is not None
+    text = text if rest is None else rest
     word = text[1:].split(maxsplit=1)[0] if text[1:2].strip() else ""
-    if text.startswith("!") and (direct or called) and word in me.commands:
+    if text.startswith("!") and addressed and word in me.commands:
         text = "/" + text[1:]
-    return direct or called is not None, text
+    return addressed, text
 
 
 def _time(stamp: str) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from gateway.mentions import called
 from gateway.message import (
     Account,
     Attachment,
@@ -48,25 +49,17 @@ class Self:
     account: Account
     id: str
     name: str = ""
-    patterns: Sequence[str] = ()
+    patterns: tuple[str, ...] = ()
     commands: frozenset[str] = frozenset()
     """Ours, without the slash: ``!stop`` is ``/stop``, which clients keep to themselves."""
-    _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
     _named: re.Pattern[str] = field(init=False, repr=False, default=re.compile("(?!)"))
 
     def __post_init__(self) -> None:
-        if self.patterns:
-            words = "|".join(re.escape(each.strip()) for each in self.patterns)
-            called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
-            object.__setattr__(self, "_called", called)
         local = self.id.partition(":")[0]
         names = "|".join(re.escape(each) for each in (self.id, local, self.name) if each)
         # The local part alone may be any word; before a colon it is a name.
         named = rf"(?:{names})(?!\w)|{re.escape(local[1:])}(?=\s?[:,])"
         object.__setattr__(self, "_named", re.compile(named, re.IGNORECASE))
-
-    def called_in(self, text: str) -> bool:
-        return self._called is not None and self._called.search(text) is not None
 
     def spoken_to(self, text: str) -> re.Match[str] | None:
         """Our name at the beginning of a text."""
@@ -299,7 +292,7 @@ class _Draft:
         """Where a client says whom it mentions, that counts, and our name where a message begins
         or a pattern; otherwise a pill or our name anywhere."""
         me = self._me
-        if me.spoken_to(text) or me.called_in(text) or self._is_ours(text):
+        if me.spoken_to(text) or called(text, me.patterns) or self._is_ours(text):
             return True
         if isinstance(said.get("m.mentions"), Mapping):
             return me.id in _mentions(said)

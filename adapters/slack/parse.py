@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from adapters.slack.emoji import sign_of
 from adapters.slack.native import (
@@ -19,6 +19,7 @@ from adapters.slack.native import (
 )
 from adapters.slack.text import mentioned, plain, without_mention
 from gateway import sniff
+from gateway.mentions import called
 from gateway.message import (
     Account,
     Attachment,
@@ -59,17 +60,7 @@ class Self:
     threads: bool = True
     commands: frozenset[str] = frozenset()
     """Names of the gateway's commands: what may follow the slash command."""
-    patterns: Sequence[str] = ()
-    _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.patterns:
-            words = "|".join(re.escape(each.strip()) for each in self.patterns)
-            called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
-            object.__setattr__(self, "_called", called)
-
-    def called_in(self, text: str) -> bool:
-        return self._called is not None and self._called.search(text) is not None
+    patterns: tuple[str, ...] = ()
 
     def wrote(self, message: Message) -> bool:
         return message.user == self.user or (bool(self.bot) and message.bot_id == self.bot)
@@ -144,7 +135,7 @@ def _message(
         place.kind == "direct"
         or me.user in ids
         or message.parent_user_id == me.user
-        or me.called_in(text)
+        or called(text, me.patterns)
     )
     command = addressed and text.startswith("/")
     kind: InboundKind = "edit" if edit else "command" if command else "message"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from adapters.telegram import utf16
@@ -18,6 +17,7 @@ from adapters.telegram.native import (
     Update,
     User,
 )
+from gateway.mentions import called
 from gateway.message import (
     Account,
     Attachment,
@@ -44,17 +44,7 @@ class Self:
     account: Account
     id: int
     username: str = ""
-    patterns: Sequence[str] = ()
-    _called: re.Pattern[str] | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.patterns:
-            words = "|".join(re.escape(each.strip()) for each in self.patterns)
-            called = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
-            object.__setattr__(self, "_called", called)
-
-    def called_in(self, text: str) -> bool:
-        return self._called is not None and self._called.search(text) is not None
+    patterns: tuple[str, ...] = ()
 
     def is_named(self, name: str) -> bool:
         return bool(self.username) and name.lower() == self.username.lower()
@@ -338,7 +328,7 @@ def _addressed(message: Message, place: Place, me: Self) -> bool:
     author = answered.sender if answered is not None and _reply_to(message) else None
     if author is not None and author.id == me.id:
         return True
-    return me.called_in(message.text or message.caption or "")
+    return called(message.text or message.caption or "", me.patterns)
 
 
 def _reply_to(message: Message) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
+from gateway.mentions import after_name
 from gateway.message import Account, Attachment, Inbound, Place, Sender, conversation_id, inbound_id
 
 CLIENT = "{jabber:client}"
@@ -139,9 +139,8 @@ def _addressed(text: str, nick: str, *, direct: bool) -> tuple[bool, str]:
     """Whether we are meant, and the text without our name before it."""
     if direct:
         return True, text
-    name = re.escape(nick)
-    called = re.match(rf"(?:{name}[:,]|@{name}(?![\w-])[:,]?)\s*(?=\S)", text, re.IGNORECASE)
-    return called is not None, text[called.end() :] if called else text
+    rest = after_name(text, nick)
+    return rest is not None, text if rest is None else rest
 
 
 def _may_fetch(url: str, hosts: Collection[str]) -> bool:
