@@ -13,7 +13,7 @@ from adapters.whatsapp.capabilities import CAPABILITIES
 from adapters.whatsapp.client import GraphApi
 from adapters.whatsapp.config import WhatsAppConfig
 from adapters.whatsapp.errors import WORDS
-from adapters.whatsapp.notes import WINDOW, Notes
+from adapters.whatsapp.notes import WINDOW, WROTE_AT, Notes
 from adapters.whatsapp.pace import pace
 from adapters.whatsapp.reception import Reception
 from gateway.errors import BadConfig, Failed, GatewayError, Retryable, Unavailable, Uncertain
@@ -32,6 +32,7 @@ class WhatsAppAdapter:
     """`Adapter` with a webhook, its handshake, a pace, typing, reactions, read-back and a check."""
 
     max_body = webhook.MAX_BODY
+    everywhere = True
 
     def __init__(self, account: Account, config: WhatsAppConfig, services: Services) -> None:
         if not config.secrets or not all(config.secrets):
@@ -162,7 +163,9 @@ class WhatsAppAdapter:
 
     async def _check_window(self, outbound: Outbound) -> None:
         chat = await self._notes.chat(outbound.place.chat)
-        if chat is not None and self._services.clock.now() - chat.at < WINDOW:
+        noted = chat.at if chat is not None else 0.0
+        asked = float(outbound.headers.get(WROTE_AT, 0.0))
+        if self._services.clock.now() - max(noted, asked) < WINDOW:
             return
         self._services.count("outside_window")
         if self._config.template:

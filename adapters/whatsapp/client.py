@@ -18,7 +18,12 @@ _CHUNK = 65536
 _ANSWER = 2**20
 """Bytes of an answer that are read."""
 _UPLOAD_PATIENCE = 120.0
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    RuntimeError,  # aiohttp's word for a session that was closed
+)
 """Raised before a byte of the request could reach Meta. A TLS failure is one of them."""
 
 
@@ -102,7 +107,7 @@ class GraphApi:
             ) as answer:
                 status, headers = answer.status, answer.headers
                 raw = await _whole(answer.content)
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+        except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as problem:
             raise _cut(problem, repeatable=repeatable) from problem
         found = _json(raw)
         if not 200 <= status <= 299:

@@ -8,6 +8,9 @@ from gateway.ports import Keep
 
 WINDOW = 24 * 3600.0
 """Seconds after a person's last message in which WhatsApp lets us write freely."""
+WROTE_AT = "wrote_at"
+"""Header of a message: when it was written. Nothing is noted of strangers, and what they are told
+has to pass the window, too."""
 _DAY = 86_400.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -20,7 +21,7 @@ from adapters.whatsapp.native import (
     read_status,
     read_value,
 )
-from adapters.whatsapp.notes import Notes, Sent
+from adapters.whatsapp.notes import WROTE_AT, Notes, Sent
 from adapters.whatsapp.parse import Parsed, parse
 from gateway.errors import BadConfig, Busy, Failed, GatewayError, Retryable, Uncertain
 from gateway.files import Files
@@ -125,15 +126,21 @@ class Reception:
         for parsed in messages:
             now = self._clock.now()
             event = msgspec.structs.replace(parsed.event, received_at=now)
-            if event.kind in _OPENS:  # first: the answer may be sent before `accept` returns
-                await self._notes.wrote(event.place.chat, event.sent_at or now, event.native_id)
+            note = None
+            if event.kind in _OPENS:
+                at = event.sent_at or now
+                event = msgspec.structs.replace(event, headers={WROTE_AT: repr(at)})
+                note = functools.partial(self._wrote, at)
             fetch = _Fetch(parsed.media, self._files, self._api)
             try:
-                await self._inbox.accept(event, fetch.files if parsed.media else None)
+                await self._inbox.accept(event, fetch.files if parsed.media else None, note)
             except (BadConfig, Retryable):
                 raise
             except GatewayError as problem:
                 log.error("event_rejected", message_id=event.id, reason=str(problem))
+
+    async def _wrote(self, at: float, event: Inbound) -> None:
+        await self._notes.wrote(event.place.chat, at, event.native_id)
 
     async def _note(self, status: Status) -> None:
         code = status.errors[0].code if status.errors else 0

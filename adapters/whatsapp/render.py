@@ -1,7 +1,7 @@
 """CommonMark becomes WhatsApp's markup, cut to messages that WhatsApp takes. Pure.
 
-WhatsApp has no way to escape its marks. What would begin a format, and is none, becomes a character
-that looks like it.
+WhatsApp has no way to escape its marks. What would begin or end a format, and does neither, becomes
+a character that looks like it.
 """
 
 from __future__ import annotations
@@ -29,25 +29,27 @@ _JOINER = "\N{WORD JOINER}"
 _ALIKE = str.maketrans(
     {
         "*": "\N{ASTERISK OPERATOR}",
-        "_": "\N{MODIFIER LETTER LOW MACRON}",
+        "_": "\N{FULLWIDTH LOW LINE}",
         "~": "\N{TILDE OPERATOR}",
-        "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
+        "`": "\N{REVERSED PRIME}",
     }
 )
-_OPENING = re.compile(r"(?<![^\W_])[*_~`](?!\s)")
+_MARK = re.compile(r"(?<![^\W_])[*_~`](?!\s)|(?<!\s)[*_~`](?![^\W_])")
+"""What could open a format, or close one."""
 _FENCE = re.compile(r"`(?=``)")
 _ENCODED = {"*": "%2A", "_": "%5F", "~": "%7E", "`": "%60"}
 
 
 def _escape(text: str) -> str:
-    """A mark opens a format where a word begins; without an opening one a closing one is text."""
-    safe = _OPENING.sub(lambda mark: mark[0].translate(_ALIKE), text)
+    """Marks count at the edges of words only. What looks like them is no letter: it must not take
+    that from a mark beside it."""
+    safe = _MARK.sub(lambda mark: mark[0].translate(_ALIKE), text)
     # A quotation begins with this.
     return _JOINER + safe if safe.lstrip().startswith(">") else safe
 
 
 def _address(address: str) -> str:
-    return _OPENING.sub(lambda mark: _ENCODED[mark[0]], address)
+    return _MARK.sub(lambda mark: _ENCODED[mark[0]], address)
 
 
 def _code(code: str) -> str:

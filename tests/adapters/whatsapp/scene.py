@@ -27,8 +27,8 @@ def settings(url: str, **more: Any) -> dict[str, Any]:
         "app_secret": APP_SECRET,
         "verify_token": VERIFY,
         "base_url": url,
-        "timeout": 1,
-        "status_wait": 0.5,
+        "timeout": 60,
+        "status_wait": 60,
     } | more
 
 

@@ -132,6 +132,17 @@ async def test_a_batch_is_stored_whole_before_it_is_confirmed(
     assert {one.sender.name for one in desk.inbox.events} == {f"Person {ADA}", ""}
 
 
+async def test_every_process_takes_posts_and_counts_them_once(whatsapp: FakeWhatsApp) -> None:
+    first, second = Desk(whatsapp), Desk(whatsapp)
+    second.inbox = first.inbox
+    async with first.running(), second.running():
+        body = whatsapp.post("lane", whatsapp.value(messages=[whatsapp.message(ADA, "hi")]))
+        headers = signature(body)
+        assert [await each.posted(headers, body) for each in (first, second)] == [200, 200]
+    assert first.adapter.everywhere
+    assert first.inbox.texts == ["hi"]
+
+
 async def test_what_cannot_be_read_is_counted_and_blocks_nothing(
     desk: Desk, whatsapp: FakeWhatsApp
 ) -> None:

@@ -28,9 +28,13 @@ GOLDEN = [
     ("a **b**c", "a bc"),
     ("2 * 3 * 4", "2 * 3 * 4"),
     ("snake_case_name", "snake_case_name"),
-    (r"\*not bold\*", "∗not bold*"),
-    (r"\_not it\_ and \~not\~", "ˍnot it_ and ∼not~"),
-    (r"\`not code\`", "ˋnot code`"),
+    (r"\*not bold\*", "∗not bold∗"),
+    (r"\_not it\_ and \~not\~", "＿not it＿ and ∼not∼"),
+    (r"\`not code\`", "‵not code‵"),
+    (r"**a\* b** and *a\_*", "*a∗ b* and _a＿_"),
+    (r"\* no list", "∗ no list"),
+    (r"a\_\_*b", "a＿＿∗b"),
+    ("<https://example.org/_a_/a_b*>", "https://example.org/%5Fa%5F/a_b%2A"),
     (r"\> not a quote", "\u2060> not a quote"),
     ("<b>html</b>", "<b>html</b>"),
     ("a\\\nb", "a\nb"),
@@ -59,10 +63,20 @@ def test_nothing_breaks(text: str) -> None:
     assert found.markup.count("```") % 2 == 0
 
 
-@pytest.mark.parametrize("text", ["*a*", "_a_", "~a~", "`a`", "(*a*)", "*a* *b*", "x *a b* y"])
-def test_marks_that_are_only_text_open_nothing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["*a*", "_a_", "~a~", "`a`", "(*a*)", "*a* *b*", "x *a b* y", "a*", "a_)", "*_~`", "a_*"],
+)
+def test_marks_that_are_only_text_open_and_close_nothing(text: str) -> None:
     escaped = "".join(f"\\{char}" if char in "*_~`" else char for char in text)
-    assert not re.search(r"(?<![^\W_])[*_~`](?=\S)[^\n]*?[*_~`]", rendered(escaped).markup)
+    for markdown in (escaped, f"**b {escaped} b**"):
+        shown = rendered(markdown).markup
+        inside = shown[1:-1] if markdown.startswith("**") else shown
+        assert not re.search(r"(?<![^\W_])[*_~`](?=\S)|(?<=\S)[*_~`](?![^\W_])", inside)
+        assert len(inside.translate(dict.fromkeys(map(ord, "*_~`∗＿∼‵")))) == len(inside) - sum(
+            text.count(mark) for mark in "*_~`"
+        )
+    assert not any(char.isalnum() for char in rendered(escaped).markup if char in "∗＿∼‵")
 
 
 def test_long_texts_are_cut_and_stay_formatted() -> None:

@@ -162,6 +162,19 @@ async def test_who_has_never_written_is_not_written_to(desk: Desk, whatsapp: Fak
     assert desk.counts["outside_window"] == 1
 
 
+async def test_a_stranger_is_told_so_and_nothing_is_noted_of_them(
+    desk: Desk, whatsapp: FakeWhatsApp
+) -> None:
+    desk.inbox.ignores = lambda event: True
+    whatsapp.say(BOB, "hello")
+    await whatsapp.until(lambda: not whatsapp.pending)
+    assert await desk.records.items("adapter/whatsapp:default") == []
+
+    (event,) = desk.inbox.offered
+    await desk.adapter.send(part("who are you?", chat=BOB, headers=event.headers))
+    assert whatsapp.texts(BOB) == ["who are you?"]
+
+
 async def test_after_a_day_a_send_fails_with_words_that_help(
     desk: Desk, whatsapp: FakeWhatsApp
 ) -> None:
@@ -222,25 +235,26 @@ async def test_a_send_that_was_cut_is_found_by_its_status(
 
 
 async def test_without_a_status_nobody_can_say_and_it_is_never_repeated(
-    desk: Desk, whatsapp: FakeWhatsApp
+    whatsapp: FakeWhatsApp,
 ) -> None:
-    await desk.hears()
-    whatsapp.fault("messages", "cut")
-    with pytest.raises(Uncertain):
-        await desk.adapter.send(part("hello"))
-    with pytest.raises(Unavailable) as later:
-        await desk.adapter.find(part("hello"))
-    assert later.value.after is not None
+    async with Desk(whatsapp, status_wait=0.5).running() as desk:
+        await desk.hears()
+        whatsapp.fault("messages", "cut")
+        with pytest.raises(Uncertain):
+            await desk.adapter.send(part("hello"))
+        with pytest.raises(Unavailable) as later:
+            await desk.adapter.find(part("hello"))
+        assert later.value.after is not None
 
-    async def decided() -> None:
-        while True:
-            try:
-                await desk.adapter.find(part("hello"))
-            except Unavailable:
-                await asyncio.sleep(0.05)
+        async def decided() -> None:
+            while True:
+                try:
+                    await desk.adapter.find(part("hello"))
+                except Unavailable:
+                    await asyncio.sleep(0.05)
 
-    with pytest.raises(Uncertain):
-        await asyncio.wait_for(decided(), 30)
+        with pytest.raises(Uncertain):
+            await asyncio.wait_for(decided(), 30)
     assert whatsapp.texts(ADA) == []
 
 
@@ -275,7 +289,6 @@ async def test_a_failed_delivery_is_logged_counted_and_remembered(
         ({"kind": "garbage"}, Uncertain),
         ({"kind": "cut"}, Uncertain),
         ({"kind": "cut_after"}, Uncertain),
-        ({"kind": "delay", "seconds": 3.0}, Uncertain),
         ({"kind": "status", "status": 400, "code": 190}, BadConfig),
         ({"kind": "status", "status": 403, "code": 10}, BadConfig),
         ({"kind": "status", "status": 403, "code": 200}, BadConfig),
@@ -304,6 +317,22 @@ async def test_what_a_failed_send_leads_to(
     assert len(whatsapp.of("messages")) == 1
     if error is Busy:
         assert raised.value.after  # type: ignore[attr-defined]
+
+
+async def test_an_answer_that_takes_too_long_may_still_come(whatsapp: FakeWhatsApp) -> None:
+    async with Desk(whatsapp, timeout=1).running() as desk:
+        await desk.hears()
+        whatsapp.fault("messages", "delay", seconds=60.0)
+        with pytest.raises(Uncertain):
+            await desk.adapter.send(part("hello"))
+
+
+async def test_a_send_after_the_end_has_not_happened(whatsapp: FakeWhatsApp) -> None:
+    async with Desk(whatsapp).running() as desk:
+        await desk.hears()
+    with pytest.raises(Unavailable):
+        await desk.adapter.send(part("hello"))
+    assert whatsapp.texts(ADA) == []
 
 
 @pytest.mark.parametrize("code", TABLE)
