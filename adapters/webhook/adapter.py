@@ -30,6 +30,8 @@ _USER_AGENT = "Moltgate-Webhook/1"
 class WebhookAdapter:
     """`Adapter` with a webhook and a live check."""
 
+    everywhere = True
+
     def __init__(self, account: Account, config: WebhookConfig, services: Services) -> None:
         if not all((config.secrets, *config.secrets, config.url_secrets, *config.url_secrets)):
             raise BadConfig(
@@ -120,7 +122,7 @@ class WebhookAdapter:
                 self._config.url, data=io.BytesIO(data), headers=headers, allow_redirects=False
             ) as answer:
                 return of_status(answer.status, answer.headers)
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+        except (aiohttp.ClientError, TimeoutError, OSError, RuntimeError) as problem:
             return of_exception(problem)
 
     async def _content(self, file: Attachment) -> str:

@@ -48,6 +48,7 @@ def of_exception(problem: Exception) -> GatewayError:
         return Failed("the receiver's address cannot be used")
     if isinstance(problem, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return Unavailable("the receiver's certificate cannot be verified")
+    # Also RuntimeError, aiohttp's word for a session that was closed.
     return Unavailable(f"the receiver cannot be reached: {type(problem).__name__}")
 
 
@@ -57,7 +58,7 @@ def wait(given: str, now: float) -> float | None:
     if given.isascii() and given.isdigit():
         return min(float(given[:9]), LONGEST)
     try:
-        at = parsedate_to_datetime(given)
-    except ValueError:
+        at = parsedate_to_datetime(given).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return min(max(at.timestamp() - now, 0.0), LONGEST)
+    return min(max(at - now, 0.0), LONGEST)

@@ -102,9 +102,13 @@ def generic(payload: Any, account: Account, ids: Callable[[str], Ids]) -> Parsed
         )
         for each, content in zip(found.attachments, files, strict=True)
     )
+    names = ids(found.id)
+    if found.kind in ("edit", "delete", "reaction"):
+        # Named by its post: a second edit may well come under the id that the message has.
+        names = Ids(message=names.message, unique=ids("").unique)
     event = _inbound(
         account,
-        ids(found.id),
+        names,
         conversation=found.conversation,
         sender=found.sender,
         name=found.name,

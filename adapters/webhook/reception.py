@@ -33,7 +33,7 @@ _WORDS = {"stored": "accepted", "duplicate": "accepted", "answered": "accepted",
 
 
 class Reception:
-    """Takes posts in while the account is ours."""
+    """Takes posts in, in every process."""
 
     def __init__(
         self, account: Account, config: WebhookConfig, inbox: Inbox, services: Services

@@ -43,7 +43,7 @@ class SetClock:
 
 
 def config(url: str = "http://127.0.0.1:9/answers", **settings: Any) -> WebhookConfig:
-    given: dict[str, Any] = {"secret": SECRET, "url": url, "timeout": 5} | settings
+    given: dict[str, Any] = {"secret": SECRET, "url": url, "timeout": 60} | settings
     if given.get("preset") in ("github", "grafana", "alertmanager"):
         given = {"url_secret": SECRET} | given | {"secret": settings.get("secret", PLAIN)}
     return WebhookConfig.model_validate(given)

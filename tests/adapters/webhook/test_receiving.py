@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from adapters.webhook.adapter import WebhookAdapter
+from gateway.message import inbound_id
 from tests.adapters.webhook.scene import (
     ACCOUNT,
     OTHER,
@@ -100,6 +101,31 @@ async def test_copies_that_come_at_once_are_one_message(desk: Desk) -> None:
 
     assert {(one.status, one.body) for one in answers} == {(200, b'{"outcome":"accepted"}')}
     assert len(desk.inbox.events) == 1
+
+
+async def test_every_process_takes_posts_and_counts_them_once(desk: Desk) -> None:
+    first = desk.adapter
+    async with running(second := desk.anew(), desk.inbox):
+        body = message("hello")
+        answers = await asyncio.gather(*(post(each, body, id="msg_a") for each in (first, second)))
+        again = [await post(each, body, id="msg_a") for each in (first, second)]
+
+    assert first.everywhere
+    assert {(each.status, each.body) for each in (*answers, *again)} == {
+        (200, b'{"outcome":"accepted"}')
+    }
+    assert desk.inbox.texts == ["hello"]
+
+
+async def test_each_edit_counts_whatever_id_it_comes_under(desk: Desk) -> None:
+    await post(desk.adapter, message("one", id="m1"))
+    for text, number in (("two", "msg_b"), ("three", "msg_c"), ("three", "msg_c")):
+        edit = message(text, id="m1", kind="edit", target="m1")
+        assert (await post(desk.adapter, edit, id=number)).status == 200
+
+    first, *edits = desk.inbox.events
+    assert [each.text for each in edits] == ["two", "three"]
+    assert {inbound_id(ACCOUNT, "c1", each.target) for each in edits} == {first.id}
 
 
 async def test_a_refusal_is_remembered_too(desk: Desk) -> None:
