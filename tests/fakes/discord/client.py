@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-
-import aiohttp
 
 from tests.fakes.discord.server import Server
 from tests.fakes.discord.world import TOKEN, Call, Fault, World
+from tests.fakes.platforms import Local, Remote
 
 
-class FakeDiscord:
+class FakeDiscord(Local):
     """In this process. Everything but starting and waiting is at once.
 
     >>> async with FakeDiscord() as discord:
@@ -26,6 +20,7 @@ class FakeDiscord:
     """
 
     token = TOKEN
+    server: Server
 
     def __init__(self, *, journal: Path | None = None) -> None:
         self.world = World(journal)
@@ -34,18 +29,6 @@ class FakeDiscord:
         self.say = self.world.say
         self.direct = self.world.direct
         self.seen = self.world.seen
-
-    async def __aenter__(self) -> FakeDiscord:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.server.stop()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -66,43 +49,15 @@ class FakeDiscord:
         self.world.faults.append(made)
         return made
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def connected(self) -> None:
         """A session is live."""
         sessions = self.world.sessions
         await self.until(lambda: any(each.push and not each.invalid for each in sessions.values()))
 
 
-class RemoteDiscord:
-    """A fake in a process of its own, by its control side."""
-
+class RemoteDiscord(Remote):
+    module = "tests.fakes.discord"
     token = TOKEN
-
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self.url = url
-        self._session = session
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def start(
-        cls, *, port: int = 0, journal: Path | None = None
-    ) -> AsyncIterator[RemoteDiscord]:
-        options = ["--port", str(port), *(["--journal", str(journal)] if journal else [])]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fakes.discord", *options, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().strip()
-        try:
-            async with aiohttp.ClientSession() as session:
-                yield cls(url, session)
-        finally:
-            process.terminate()
-            await process.wait()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -122,11 +77,6 @@ class RemoteDiscord:
             "say", channel=channel, user=user, text=text, files=files, **more
         )
         return said
-
-    async def ask(self, what: str, **given: Any) -> Any:
-        async with self._session.post(f"{self.url}/control/{what}", json=given) as answer:
-            answer.raise_for_status()
-            return await answer.json()
 
 
 def settings(url: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.fakes.discord.gateway import Gateway
 from tests.fakes.discord.rest import Request, Rest, is_nothing
 from tests.fakes.discord.world import Call, Fault, Refusal, World
+from tests.fakes.platforms import cut
 
 _UNAUTHORIZED = Refusal(401, 0, "401: Unauthorized")
 
@@ -218,9 +219,7 @@ def _refuse(call: Call, refusal: Refusal) -> web.Response:
 
 def _cut(request: web.Request, call: Call, outcome: str) -> web.Response:
     call.outcome, call.status = outcome, 0
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+    return cut(request)
 
 
 async def _read(request: web.Request, given: Request) -> None:

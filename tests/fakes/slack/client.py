@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import aiohttp
-
+from tests.fakes.platforms import Local, Remote
 from tests.fakes.slack.server import Server
 from tests.fakes.slack.world import APP_TOKEN, BOT_TOKEN, SECRET, Call, Fault, World, visible
 
 
-class FakeSlack:
+class FakeSlack(Local):
     """In this process. Everything but starting and waiting is at once.
 
     >>> async with FakeSlack() as slack:
@@ -28,6 +23,7 @@ class FakeSlack:
     bot_token = BOT_TOKEN
     app_token = APP_TOKEN
     secret = SECRET
+    server: Server
 
     def __init__(self, *, journal: Path | None = None, pause: float = 0.1) -> None:
         self.world = World(journal)
@@ -38,18 +34,6 @@ class FakeSlack:
         self.slash = self.world.slash
         self.delete = self.world.delete
         self.seen = self.world.seen
-
-    async def __aenter__(self) -> FakeSlack:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.server.stop()
 
     @property
     def base_url(self) -> str:
@@ -77,11 +61,6 @@ class FakeSlack:
         self.world.faults.append(made)
         return made
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def connected(self) -> None:
         await self.until(lambda: self.server.connections)
 
@@ -90,34 +69,8 @@ class FakeSlack:
         await self.until(lambda: not any(each.open for each in self.world.deliveries))
 
 
-class RemoteSlack:
-    """A fake in a process of its own, by its control side."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._session = aiohttp.ClientSession()
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def start(
-        cls, *, port: int = 0, journal: Path | None = None
-    ) -> AsyncIterator[RemoteSlack]:
-        options = ["--port", str(port), *(["--journal", str(journal)] if journal else [])]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fakes.slack", *options, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().strip()
-        remote = cls(url)
-        try:
-            yield remote
-        finally:
-            await remote.close()
-            process.terminate()
-            await process.wait()
-
-    async def close(self) -> None:
-        await self._session.close()
+class RemoteSlack(Remote):
+    module = "tests.fakes.slack"
 
     async def say(
         self,
@@ -145,8 +98,3 @@ class RemoteSlack:
     async def state(self) -> dict[str, Any]:
         found: dict[str, Any] = await self.ask("state")
         return found
-
-    async def ask(self, what: str, **given: Any) -> Any:
-        async with self._session.post(f"{self.url}/control/{what}", json=given) as answer:
-            answer.raise_for_status()
-            return await answer.json()

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, WSMsgType, web
 
+from tests.fakes.platforms import cut
 from tests.fakes.slack.api import Api, ApiError
 from tests.fakes.slack.world import (
     APP,
@@ -442,9 +443,7 @@ __all__ = ["SECRET", "Server", "signed"]
 
 def _cut(request: web.Request, call: Call, outcome: str) -> web.Response:
     call.outcome, call.status = outcome, 0
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+    return cut(request)
 
 
 async def _params(request: web.Request) -> tuple[dict[str, Any], bool]:

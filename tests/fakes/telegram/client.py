@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import aiohttp
-
+from tests.fakes.platforms import Local, Remote
 from tests.fakes.telegram.rates import Rates
 from tests.fakes.telegram.server import Server
 from tests.fakes.telegram.world import TOKEN, Bot, Call, Fault, World
 
 
-class FakeTelegram:
+class FakeTelegram(Local):
     """In this process. Everything but starting and waiting is at once.
 
     >>> async with FakeTelegram() as telegram:
@@ -27,6 +21,7 @@ class FakeTelegram:
     """
 
     token = TOKEN
+    server: Server
 
     def __init__(
         self,
@@ -37,36 +32,15 @@ class FakeTelegram:
     ) -> None:
         self.world = World(journal)
         self.world.rates = rates
-        self._server = Server(self.world, https_only=https_only)
+        self.server = Server(self.world, https_only=https_only)
         self.say = self.world.say
         self.press = self.world.press
         self.react = self.world.react
         self.seen = self.world.seen
 
-    @classmethod
-    async def start(cls, **options: Any) -> FakeTelegram:
-        fake = cls(**options)
-        await fake._server.start()
-        return fake
-
-    async def stop(self) -> None:
-        await self._server.stop()
-
-    async def __aenter__(self) -> FakeTelegram:
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
-
     @property
     def base_url(self) -> str:
-        return f"{self._server.url}/bot"
+        return f"{self.server.url}/bot"
 
     @property
     def bot(self) -> Bot:
@@ -74,7 +48,7 @@ class FakeTelegram:
 
     def another_bot(self, token: str, username: str) -> Bot:
         made = self.world.bot(token, username)
-        self._server.watch(made)
+        self.server.watch(made)
         return made
 
     def calls(self, method: str) -> list[Call]:
@@ -101,86 +75,49 @@ class FakeTelegram:
         self.bot.updates.append(dict(update))
         self.bot.changed.set()
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.005)
-
     async def all_confirmed(self) -> None:
         """Telegram was told that everything has arrived."""
         await self.until(lambda: not self.bot.updates)
 
 
-class RemoteTelegram:
-    """A fake in a process of its own, by its control side."""
-
+class RemoteTelegram(Remote):
+    module = "tests.fakes.telegram"
     token = TOKEN
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._session = aiohttp.ClientSession()
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def start(
-        cls, *, port: int = 0, journal: Path | None = None
-    ) -> AsyncIterator[RemoteTelegram]:
-        options = ["--port", str(port), *(["--journal", str(journal)] if journal else [])]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fakes.telegram", *options, stdout=asyncio.subprocess.PIPE
-        )
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().strip()
-        remote = cls(url)
-        try:
-            yield remote
-        finally:
-            await remote.close()
-            process.terminate()
-            await process.wait()
 
     @property
     def base_url(self) -> str:
-        return f"{self._url}/bot"
-
-    async def close(self) -> None:
-        await self._session.close()
+        return f"{self.url}/bot"
 
     async def say(
         self, chat: int, user: int, text: str, *, content: bytes = b"", **more: Any
     ) -> dict[str, Any]:
         file = {"content": base64.b64encode(content).decode()} if content else {}
-        said: dict[str, Any] = await self._ask(
+        said: dict[str, Any] = await self.ask(
             "say", chat=chat, user=user, text=text, **more, **file
         )
         return said
 
     async def press(self, chat: int, user: int, message_id: int, data: str) -> None:
-        await self._ask("press", chat=chat, user=user, message_id=message_id, data=data)
+        await self.ask("press", chat=chat, user=user, message_id=message_id, data=data)
 
     async def seen(self, chat: int) -> list[dict[str, Any]]:
-        shown: list[dict[str, Any]] = await self._ask("seen", chat=chat)
+        shown: list[dict[str, Any]] = await self.ask("seen", chat=chat)
         return shown
 
     async def chats(self) -> list[int]:
-        found: list[int] = await self._ask("chats")
+        found: list[int] = await self.ask("chats")
         return found
 
     async def calls(self, method: str | None = None) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = await self._ask("calls", method=method)
+        made: list[dict[str, Any]] = await self.ask("calls", method=method)
         return made
 
     async def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = await self._ask("state")
+        found: dict[str, Any] = await self.ask("state")
         return found
 
     async def fault(self, method: str, kind: str, **more: Any) -> None:
-        await self._ask("fault", method=method, kind=kind, **more)
+        await self.ask("fault", method=method, kind=kind, **more)
 
     async def heal(self) -> None:
-        await self._ask("heal")
-
-    async def _ask(self, what: str, **given: Any) -> Any:
-        async with self._session.post(f"{self._url}/control/{what}", json=given) as answer:
-            answer.raise_for_status()
-            return await answer.json()
+        await self.ask("heal")

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from tests.fakes.platforms import cut
 from tests.fakes.telegram.api import Api, ApiError
 from tests.fakes.telegram.world import Bot, Call, Fault, World
 
@@ -295,9 +296,7 @@ def _refuse(call: Call, error: ApiError) -> web.Response:
 
 def _cut(request: web.Request, call: Call, outcome: str) -> web.Response:
     call.outcome, call.status = outcome, 0
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+    return cut(request)
 
 
 async def _params(request: web.Request) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from tests.fakes.platforms import cut, until
 from tests.fakes.whatsapp.world import (
     APP_SECRET,
     NUMBER,
@@ -35,6 +36,8 @@ class FakeWhatsApp:
     Posts are kept, per chat in order, and repeated until the webhook says 200. Give it `webhook`,
     a URL, or `handler`, which takes headers and bytes and gives a status.
     """
+
+    until = staticmethod(until)
 
     def __init__(self, *, pause: float = 0.1) -> None:
         self.world = World()
@@ -163,11 +166,6 @@ class FakeWhatsApp:
         made = Fault(call, kind, **more)
         self.faults.append(made)
         return made
-
-    async def until(self, true: Callable[[], Any], seconds: float = 30.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not true():
-                await asyncio.sleep(0.01)
 
     async def subscribe(self, token: str = VERIFY, challenge: str = "1158201444") -> int:
         """Meta's question at the callback URL; 200 when it was answered well."""
@@ -352,6 +350,4 @@ async def _in_pieces(request: web.Request, body: bytes) -> web.StreamResponse:
 
 def _cut(request: web.Request, call: Call, outcome: str) -> web.Response:
     call.outcome = outcome
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
+    return cut(request)
