@@ -1,15 +1,19 @@
-"""What the fakes of platforms share: a process of their own, waiting for them, connections cut."""
+"""What the fakes of platforms share: a process of their own, faults to order, a journal."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
+import json
+import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -100,3 +104,54 @@ def cut(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+class Fault(Protocol):
+    """Something that goes wrong with calls."""
+
+    kind: str
+    times: int | None
+    """How often; None for always."""
+    rate: float
+    """Share of the matching calls that it hits."""
+    until: float | None
+    """When a flood ends, once it has begun."""
+
+
+F = TypeVar("F", bound=Fault)
+
+
+def due(faults: list[F], hits: Callable[[F], bool], chance: random.Random) -> F | None:
+    """What goes wrong with this call. A fault that has had its times leaves the list, a flood
+    (429) when it is over."""
+    for fault in [each for each in faults if hits(each)]:
+        flood = fault.kind in ("flood", "limited")
+        if flood and fault.until is not None:
+            if time.time() < fault.until:
+                return fault
+            faults.remove(fault)
+        elif chance.random() < fault.rate:
+            if fault.times is not None and not flood:
+                fault.times -= 1
+                if fault.times <= 0:
+                    faults.remove(fault)
+            return fault
+    return None
+
+
+class Journal:
+    """What happened, a line of JSON each, for who reads it after the fake; without a path nothing
+    is written."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = path.open("a", buffering=1) if path else None
+
+    def write(self, event: Any) -> None:
+        """A mapping, or a data class."""
+        if self._file is not None:
+            told = event if isinstance(event, Mapping) else asdict(event)
+            self._file.write(json.dumps(told, default=str) + "\n")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()

@@ -49,7 +49,7 @@ class Server:
         await self.gateway.drop()
         if self._runner is not None:
             await self._runner.cleanup()
-        self.world.close()
+        self.world.journal.close()
 
     # --- REST -----------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class Server:
         try:
             return await self._answer(request, call, route, handler, given, own)
         finally:
-            self.world.record(call)
+            self.world.journal.write(call)
 
     async def _answer(
         self,

@@ -6,11 +6,13 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from tests.fakes.platforms import Journal, due
 
 TOKEN = "MTAwMDAx.fake.discord-token"
 BOT, APPLICATION = "100001", "100002"
@@ -128,15 +130,12 @@ class World:
         self.interactions: dict[str, dict[str, Any]] = {}
         self._nonces: dict[tuple[str, str], tuple[str, float]] = {}
         self._last = 0
-        self._journal = journal.open("a") if journal else None
+        self._chance = random.Random()
+        self.journal = Journal(journal)
         self.person(BOT, "fake_bot", bot=True)
         for number, name in ((GENERAL, "general"), (OTHER, "other")):
             self.channel(number, 0, name=name, guild_id=GUILD)
         self.channel(THREAD, 11, name="a thread", guild_id=GUILD, parent_id=GENERAL)
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
 
     # --- things ---------------------------------------------------------------------------------
 
@@ -429,38 +428,16 @@ class World:
         return sum(session.seq - session.acked for session in live)
 
     def fault_for(self, route: str, channel: str | None) -> Fault | None:
-        for fault in self._matching(route, channel):
-            if fault.rate < 1.0 and random.random() >= fault.rate:
-                continue
-            if fault.kind == "limited":
-                if fault.until is not None and time.time() >= fault.until:
-                    self.faults.remove(fault)
-                    continue
-                return fault
-            if fault.times is not None:
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.faults.remove(fault)
-            return fault
-        return None
+        def hits(fault: Fault) -> bool:
+            here = fault.channel in (None, channel)
+            return here and (fault.everything or route.startswith(fault.route))
 
-    def _matching(self, route: str, channel: str | None) -> Iterator[Fault]:
-        for fault in list(self.faults):
-            here = fault.channel is None or fault.channel == channel
-            if here and (fault.everything or route.startswith(fault.route)):
-                yield fault
+        return due(self.faults, hits, self._chance)
 
     def begin_call(self, route: str, path: str, body: Any, query: dict[str, str]) -> Call:
         call = Call(route, path, body, query, time.time())
         self.calls.append(call)
         return call
-
-    def record(self, call: Call) -> None:
-        if self._journal is not None:
-            line = {"at": call.at, "route": call.route, "path": call.path, "body": call.body,
-                    "status": call.status, "outcome": call.outcome}  # fmt: skip
-            self._journal.write(json.dumps(line, default=str) + "\n")
-            self._journal.flush()
 
 
 def _iso(at: float) -> str:

@@ -88,7 +88,7 @@ class Server:
         await self._session.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        self.world.close()
+        self.world.journal.close()
 
     # --- the Web API ----------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Server:
             token = bearer.removeprefix("Bearer ")
             return await self._answer(request, token, dict(params), call, is_json)
         finally:
-            self.world.record(call)
+            self.world.journal.write(call)
 
     async def _answer(
         self, request: web.Request, token: str, params: dict[str, Any], call: Call, is_json: bool

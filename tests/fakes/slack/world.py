@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.fakes.platforms import Journal, due
 
 TEAM = "T01"
 APP = "A01"
@@ -154,7 +155,7 @@ class World:
         self._last = 0
         self._events = 0
         self._chance = random.Random(seed)
-        self._journal = journal.open("a", buffering=1) if journal else None
+        self.journal = Journal(journal)
         self.user(BOT_USER, name="moltgate")
 
     # --- people and places ----------------------------------------------------------------------
@@ -223,7 +224,7 @@ class World:
         if where.kind != "im" and f"<@{BOT_USER}" in text:
             mention = {key: value for key, value in event.items() if key != "channel_type"}
             self.push({**mention, "type": "app_mention"}, about)
-        self.record({"event": "said", "channel": channel, "ts": shown.ts, "text": text})
+        self.journal.write({"event": "said", "channel": channel, "ts": shown.ts, "text": text})
         return message
 
     def delete(self, channel: str, ts: str) -> None:
@@ -418,33 +419,12 @@ class World:
     # --- faults and records ---------------------------------------------------------------------
 
     def fault_for(self, method: str, channel: str) -> Fault | None:
-        for fault in self.faults:
-            if fault.method not in (method, "*") or fault.channel not in (None, channel):
-                continue
-            if fault.kind == "flood" and fault.until is not None:
-                if time.time() < fault.until:
-                    return fault
-                self.faults.remove(fault)
-                return self.fault_for(method, channel)
-            if self._chance.random() >= fault.rate:
-                continue
-            if fault.times is not None and fault.kind != "flood":
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.faults.remove(fault)
-            return fault
-        return None
+        def hits(fault: Fault) -> bool:
+            return fault.method in (method, "*") and fault.channel in (None, channel)
+
+        return due(self.faults, hits, self._chance)
 
     def begin_call(self, method: str, params: dict[str, Any]) -> Call:
         call = Call(len(self.calls) + 1, time.time(), method, params)
         self.calls.append(call)
         return call
-
-    def record(self, event: Mapping[str, Any] | Call) -> None:
-        if self._journal is not None:
-            shown = asdict(event) if isinstance(event, Call) else dict(event)
-            self._journal.write(json.dumps(shown, default=str) + "\n")
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()

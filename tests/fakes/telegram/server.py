@@ -62,7 +62,7 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
-        self.world.close()
+        self.world.journal.close()
 
     def watch(self, bot: Bot) -> None:
         """Deliver by webhook whenever the bot has one."""
@@ -80,7 +80,7 @@ class Server:
         try:
             return await self._answer(request, bot, name, params, call)
         finally:
-            self.world.record(call)
+            self.world.journal.write(call)
 
     async def _answer(
         self,

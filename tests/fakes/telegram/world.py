@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.platforms import Journal, due
 from tests.fakes.telegram.markup import Entity, utf16
 from tests.fakes.telegram.rates import Rates
 
@@ -148,7 +148,7 @@ class World:
         """Without them a bot may write as fast as it can."""
         self.calls: list[Call] = []
         self._chance = random.Random(seed)
-        self._journal = journal.open("a", buffering=1) if journal else None
+        self.journal = Journal(journal)
         self.bot(TOKEN, "fake_bot")
 
     def bot(self, token: str, username: str) -> Bot:
@@ -202,7 +202,7 @@ class World:
             message["edit_date"] = int(time.time())
         update = {"edited_message" if edit is not None else "message": message}
         number = (bot or self.main).push(update)
-        self.record({"event": "said", "update_id": number, "chat": chat, "text": text})
+        self.journal.write({"event": "said", "update_id": number, "chat": chat, "text": text})
         return update
 
     def press(self, chat: int, user: int, message_id: int, data: str) -> dict[str, Any]:
@@ -300,22 +300,10 @@ class World:
     # --- faults and records ---------------------------------------------------------------------
 
     def fault_for(self, method: str, chat: int | None) -> Fault | None:
-        for fault in self.faults:
-            if fault.method not in (method, "*") or (fault.chat not in (None, chat)):
-                continue
-            if fault.kind == "flood" and fault.until is not None:
-                if time.time() < fault.until:
-                    return fault
-                self.faults.remove(fault)
-                return self.fault_for(method, chat)
-            if self._chance.random() >= fault.rate:
-                continue
-            if fault.times is not None and fault.kind != "flood":
-                fault.times -= 1
-                if fault.times <= 0:
-                    self.faults.remove(fault)
-            return fault
-        return None
+        def hits(fault: Fault) -> bool:
+            return fault.method in (method, "*") and fault.chat in (None, chat)
+
+        return due(self.faults, hits, self._chance)
 
     def begin_call(self, method: str, params: dict[str, Any]) -> Call:
         plain = {
@@ -325,15 +313,6 @@ class World:
         call = Call(len(self.calls) + 1, time.time(), method, plain)
         self.calls.append(call)
         return call
-
-    def record(self, event: Mapping[str, Any] | Call) -> None:
-        if self._journal is not None:
-            shown = asdict(event) if isinstance(event, Call) else dict(event)
-            self._journal.write(json.dumps(shown) + "\n")
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
 
 
 def entities_of(text: str) -> list[dict[str, Any]]:
