@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 from gateway.errors import Failed, Unavailable
 from gateway.message import Inbound
-from gateway.ports import Accepted, Prepare, Show
+from gateway.ports import Accepted, Adapter, Inbox, Prepare, Show
 
 
 class MemoryInbox:
@@ -53,3 +54,15 @@ class MemoryInbox:
     @property
     def texts(self) -> list[str]:
         return [event.text for event in self.events]
+
+
+@contextlib.asynccontextmanager
+async def running(adapter: Adapter, inbox: Inbox) -> AsyncIterator[asyncio.Task[None]]:
+    """The adapter receives inside the block; what ended it early is raised at its end."""
+    task = asyncio.create_task(adapter.run(inbox))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -8,9 +8,9 @@ import pytest
 from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.config import DiscordConfig
 from gateway.sessions.commands import MENU
-from tests.adapters.discord.scene import ACCOUNT, ADA, Bench, Build, running
+from tests.adapters.discord.scene import ACCOUNT, ADA, Bench, Build
 from tests.fakes.discord import FakeDiscord
-from tests.fakes.inbox import MemoryInbox
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.services import services
 
 

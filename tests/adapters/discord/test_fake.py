@@ -16,8 +16,9 @@ from discord.http import Route
 from yarl import URL
 
 from tests.adapters.discord.ogg import opus
-from tests.adapters.discord.scene import ADA, PNG, until
+from tests.adapters.discord.scene import ADA, PNG
 from tests.fakes.discord import GENERAL, GUILD, THREAD, TOKEN, FakeDiscord, RemoteDiscord
+from tests.fakes.platforms import until
 
 
 class Plain(sdk.Client):

@@ -10,9 +10,10 @@ from adapters.discord.connection import IDENTIFIES
 from adapters.discord.reception import MOST_WAITING
 from gateway.errors import BadConfig, Busy
 from gateway.message import Account
-from tests.adapters.discord.scene import ADA, BOB, Bench, Build, part, running, until
+from tests.adapters.discord.scene import ADA, BOB, Bench, Build, part
 from tests.fakes.discord import BOT, GENERAL, OTHER, THREAD, FakeDiscord
-from tests.fakes.inbox import MemoryInbox
+from tests.fakes.inbox import MemoryInbox, running
+from tests.fakes.platforms import until
 from tests.fakes.services import services
 
 

@@ -8,9 +8,10 @@ from adapters.discord.adapter import DiscordAdapter
 from adapters.discord.interactions import Open, read
 from gateway.message import Button, Inbound, Outbound, ReplyId
 from gateway.sessions.commands import MENU
-from tests.adapters.discord.scene import ADA, Bench, Build, part, running, until
+from tests.adapters.discord.scene import ADA, Bench, Build, part
 from tests.fakes.discord import GENERAL, FakeDiscord
-from tests.fakes.inbox import MemoryInbox
+from tests.fakes.inbox import MemoryInbox, running
+from tests.fakes.platforms import until
 
 CALLBACK = "POST /interactions/*/*/callback"
 CREATE = "POST /channels/*/messages"

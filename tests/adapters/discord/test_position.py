@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from adapters.discord.position import Position, Progress, Session
 from gateway.ports import Keep
-from tests.adapters.discord.scene import ACCOUNT, HastyClock
+from tests.adapters.discord.scene import ACCOUNT
+from tests.fakes.clock import HastyClock
 from tests.fakes.services import services
 from tests.fakes.stores import MemoryRecords
 

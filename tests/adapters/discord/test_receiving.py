@@ -6,9 +6,10 @@ import pytest
 
 from adapters.discord.adapter import DiscordAdapter
 from gateway.message import inbound_id
-from tests.adapters.discord.scene import ACCOUNT, ADA, BOB, PNG, Bench, Build, part, running, until
+from tests.adapters.discord.scene import ACCOUNT, ADA, BOB, PNG, Bench, Build, part
 from tests.fakes.discord import BOT, GENERAL, GUILD, THREAD, FakeDiscord
-from tests.fakes.inbox import MemoryInbox
+from tests.fakes.inbox import MemoryInbox, running
+from tests.fakes.platforms import until
 
 ME = f"<@{BOT}>"
 

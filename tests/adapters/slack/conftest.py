@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,9 @@ import pytest
 from adapters.slack.adapter import SlackAdapter
 from adapters.slack.config import SlackConfig
 from gateway.sessions.commands import MENU
-from tests.adapters.slack.scene import ACCOUNT, Build, HastyClock, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.slack.scene import ACCOUNT, Build
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.services import Counts, services
 from tests.fakes.slack import FakeSlack
 from tests.fakes.stores import MemoryBlobs, MemoryRecords
@@ -86,16 +85,3 @@ async def inbox(slack: FakeSlack, adapter: SlackAdapter) -> AsyncIterator[Memory
     async with running(adapter, box):
         await slack.connected()
         yield box
-
-
-def corpus(name: str) -> Path:
-    path = Path(__file__).parents[4] / "shared" / "corpora" / name
-    if not path.exists():
-        pytest.fail(f"bad inputs are missing: {path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def naughty_strings() -> list[str]:
-    strings: list[str] = json.loads(corpus("unicode/blns.json").read_text("utf-8"))
-    return strings

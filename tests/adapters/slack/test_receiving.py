@@ -19,8 +19,9 @@ from adapters.slack.people import People
 from adapters.slack.reception import TRIES, Reception
 from gateway.errors import BadConfig
 from gateway.message import Button, Place
-from tests.adapters.slack.scene import ACCOUNT, Build, HastyClock, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.slack.scene import ACCOUNT, Build, part
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.services import Counts, services
 from tests.fakes.slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from tests.fakes.stores import MemoryBlobs

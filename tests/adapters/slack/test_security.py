@@ -12,8 +12,9 @@ from gateway.access.pairing import PENDING, list_pending
 from gateway.intake import STRANGERS, Intake
 from gateway.message import Button
 from gateway.sessions.commands import Commands
-from tests.adapters.slack.scene import ACCOUNT, Build, HastyClock, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.slack.scene import ACCOUNT, Build, part
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.lanes import MemoryLanes
 from tests.fakes.slack import FakeSlack
 from tests.fakes.stores import MemoryRecords

@@ -13,8 +13,9 @@ from adapters.slack.pace import SlackPace
 from adapters.slack.render import split
 from gateway.errors import BadConfig, Busy, Failed, Retryable, Unavailable, Uncertain
 from gateway.message import Attachment, Button, Outbound, Place
-from tests.adapters.slack.scene import CHANNEL, DM, Build, HastyClock, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.slack.scene import CHANNEL, DM, Build, part
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.slack import FakeSlack, Shown
 from tests.fakes.stores import MemoryBlobs
 

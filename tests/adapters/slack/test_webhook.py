@@ -15,8 +15,9 @@ from adapters.slack.adapter import SlackAdapter
 from adapters.slack.signature import Claim, claim, holds, sign
 from gateway.message import Button
 from gateway.web.settings import Limits
-from tests.adapters.slack.scene import Build, HastyClock, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.slack.scene import Build, part
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.slack import FakeSlack
 from tests.fakes.slack.server import signed
 from tests.fakes.stores import MemoryRecords

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +8,9 @@ import pytest
 from adapters.telegram.adapter import TelegramAdapter
 from adapters.telegram.config import TelegramConfig
 from gateway.sessions.commands import MENU
-from tests.adapters.telegram.scene import ACCOUNT, Build, HastyClock, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.telegram.scene import ACCOUNT, Build
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.services import services
 from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
@@ -70,22 +69,3 @@ async def inbox(adapter: TelegramAdapter) -> AsyncIterator[MemoryInbox]:
     box = MemoryInbox()
     async with running(adapter, box):
         yield box
-
-
-def corpus(name: str) -> Path:
-    path = Path(__file__).parents[4] / "shared" / "corpora" / name
-    if not path.exists():
-        pytest.fail(f"bad inputs are missing: {path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def naughty_strings() -> list[str]:
-    strings: list[str] = json.loads(corpus("unicode/blns.json").read_text("utf-8"))
-    return strings
-
-
-@pytest.fixture(scope="session")
-def script_payloads() -> list[str]:
-    cases = json.loads(corpus("xss/dompurify-expect.json").read_text("utf-8"))
-    return [case["payload"] for case in cases]

@@ -8,8 +8,9 @@ import pytest
 
 from adapters.telegram.adapter import TelegramAdapter
 from gateway.errors import BadConfig, Unavailable
-from tests.adapters.telegram.scene import Build, HastyClock, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.telegram.scene import Build
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 

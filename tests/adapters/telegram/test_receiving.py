@@ -8,8 +8,8 @@ import pytest
 
 from adapters.telegram.adapter import TelegramAdapter
 from gateway.message import inbound_id
-from tests.adapters.telegram.scene import Build, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.telegram.scene import Build
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 

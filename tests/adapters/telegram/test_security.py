@@ -14,8 +14,9 @@ from gateway.intake import STRANGERS, Intake
 from gateway.message import Attachment, Button, Place
 from gateway.sessions.commands import Commands
 from gateway.web.settings import Limits
-from tests.adapters.telegram.scene import ACCOUNT, Build, HastyClock, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.telegram.scene import ACCOUNT, Build, part
+from tests.fakes.clock import HastyClock
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.lanes import MemoryLanes
 from tests.fakes.stores import MemoryBlobs, MemoryRecords
 from tests.fakes.telegram import FakeTelegram

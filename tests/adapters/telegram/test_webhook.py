@@ -13,8 +13,8 @@ from aiohttp import web
 from adapters.telegram.adapter import TelegramAdapter
 from gateway.errors import BadConfig
 from gateway.ports import HasWebhook
-from tests.adapters.telegram.scene import Build, part, running
-from tests.fakes.inbox import MemoryInbox
+from tests.adapters.telegram.scene import Build, part
+from tests.fakes.inbox import MemoryInbox, running
 from tests.fakes.stores import MemoryBlobs
 from tests.fakes.telegram import FakeTelegram
 
