@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import uuid4
 from xml.etree.ElementTree import Element
@@ -16,7 +17,7 @@ from slixmpp.stanza import Message
 
 from adapters.xmpp.capabilities import CAPABILITIES
 from adapters.xmpp.config import XmppConfig
-from adapters.xmpp.parse import Parsed, Self, archive_id, bare, encrypted, parse
+from adapters.xmpp.parse import AT, Parsed, Self, archive_id, bare, encrypted, moment, parse
 from adapters.xmpp.render import body
 from adapters.xmpp.session import Session, is_named, named
 from adapters.xmpp.upload import Uploads
@@ -29,8 +30,11 @@ log = structlog.get_logger(__name__)
 
 MOST_HEARD = 1000
 """Messages that wait for the store. When there are more, we leave them to the server's archive."""
-LOOKED_BACK = 200
-"""Messages of a chat among which a part of ours is looked for."""
+LOOKED_BACK = 2000
+"""Messages of a chat among which a part of ours is looked for. Each step of a growing answer is one
+of them."""
+LEEWAY = 3600.0
+"""Seconds by which clocks may differ, and what is said may come late."""
 _LONGEST = 30.0
 
 
@@ -81,12 +85,12 @@ class XmppAdapter:
                 await self._services.clock.sleep(1.0)
             self._live = []
             await session.open()
-            self._session = session
             log.info("xmpp_signed_in", account=self.account.key)
             self._services.count("connected")
             session.show()
             for room in self._config.rooms:
                 await session.join(room, self._config.nick)
+            self._session = session  # before, rooms would refuse what we say for good
             for archive in ("", *self._config.rooms):
                 await self._catch_up(session, archive)
             live, self._live = self._live, None
@@ -118,6 +122,7 @@ class XmppAdapter:
     async def find(self, outbound: Outbound) -> Receipt | None:
         session = self._connected()
         place, before, seen = outbound.place, "", 0
+        since = float(outbound.headers.get(AT, "0"))
         room = place.chat if place.kind != "direct" else ""
         while True:
             try:
@@ -129,7 +134,7 @@ class XmppAdapter:
             if any(self._is_ours(each, outbound.key) for _, _, each in found):
                 return Receipt(native_id=outbound.key)
             seen += len(found)
-            if last or not found:
+            if looked_through(found, last=last, since=since):
                 return None
             if seen >= LOOKED_BACK:
                 raise Uncertain(f"not among the last {seen} messages of the archive")
@@ -216,24 +221,38 @@ class XmppAdapter:
         try:
             if mark is None:  # the first time: what was said before we came is not for us
                 found, _ = await session.page(archive, before="", most=1)
-                await self._services.keep.set(
-                    _mark(archive), (found[-1][0] if found else "").encode()
-                )
+                await self._note(archive, found[-1][0] if found else "")
                 return
-            taken = 0
-            async with contextlib.aclosing(session.archive(archive, mark.decode())) as missed:
-                async for at, stamp, message in missed:
-                    if taken >= self._config.catch_up:
-                        self._services.count("backfill_capped")
-                        log.warning("xmpp_backfill_capped", archive=archive or "own", taken=taken)
-                        return
-                    taken += 1
-                    self._queue(message, archive, at, stamp)
-            if taken:
-                log.info("xmpp_caught_up", archive=archive or "own", messages=taken)
+            after, _, noted = mark.decode().partition("\n")
+            try:
+                await self._make_up(session, archive, after, 0.0)
+            except Failed as refused:
+                if "item-not-found" not in str(refused) or not noted:
+                    raise
+                # Archives forget what is old, in a quiet chat also where we stood.
+                log.info("xmpp_mark_forgotten", archive=archive or "own")
+                await self._make_up(session, archive, "", float(noted) - LEEWAY)
         except Failed as refused:
             self._services.count("no_archive")
             log.info("xmpp_no_archive", archive=archive or "own", reason=str(refused))
+
+    async def _make_up(self, session: Session, archive: str, after: str, start: float) -> None:
+        taken = 0
+        async with contextlib.aclosing(session.archive(archive, after, start)) as missed:
+            async for at, stamp, message in missed:
+                if taken >= self._config.catch_up:
+                    self._services.count("backfill_capped")
+                    log.warning("xmpp_backfill_capped", archive=archive or "own", taken=taken)
+                    return
+                taken += 1
+                self._queue(message, archive, at, stamp)
+        if taken:
+            log.info("xmpp_caught_up", archive=archive or "own", messages=taken)
+
+    async def _note(self, archive: str, at: str) -> None:
+        """How far an archive was taken in, and when."""
+        mark = f"{at}\n{self._services.clock.now():.0f}"
+        await self._services.keep.set(_mark(archive), mark.encode())
 
     def _hear(self, message: Element) -> None:
         if self._live is not None:
@@ -252,7 +271,7 @@ class XmppAdapter:
             message,
             self._me,
             occupants,
-            fresh=uuid4().hex,
+            fresh=at or uuid4().hex,
             now=self._services.clock.now(),
             stamp=stamp,
         )
@@ -272,7 +291,7 @@ class XmppAdapter:
                 if head.parsed is not None:
                     await self._hand_in(inbox, head.parsed)
                 if head.at:
-                    await self._services.keep.set(_mark(head.archive), head.at.encode())
+                    await self._note(head.archive, head.at)
             except Retryable as later:
                 log.warning("xmpp_messages_wait", waiting=len(self._heard), reason=str(later))
                 await self._services.clock.sleep(max(later.after or 0.0, wait))
@@ -290,6 +309,11 @@ class XmppAdapter:
             return msgspec.structs.replace(event, attachments=(found,))
 
         await inbox.accept(parsed.event, fetch if parsed.url else None)
+
+
+def looked_through(page: Sequence[tuple[str, str, Element]], *, last: bool, since: float) -> bool:
+    """Whether what answers something of then cannot stand before this page of an archive."""
+    return last or not page or 0 < moment(page[0][1]) < since - LEEWAY
 
 
 def _mark(archive: str) -> str:

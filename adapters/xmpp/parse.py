@@ -15,6 +15,8 @@ CLIENT = "{jabber:client}"
 SID = "{urn:xmpp:sid:0}"
 FORWARD = "{urn:xmpp:forward:0}"
 MAM = "{urn:xmpp:mam:2}"
+AT = "xmpp-at"
+"""Header: when a message came, in seconds since the epoch. Its answer is younger."""
 _DELAY = "{urn:xmpp:delay}delay"
 _REPLACE = "{urn:xmpp:message-correct:0}replace"
 _OCCUPANT = "{urn:xmpp:occupant-id:0}occupant-id"
@@ -90,6 +92,7 @@ def parse(
     sender = _sender(message, origin, occupants.get(nick, "") if in_room else "", in_room)
     named = message.get("id") or archive_id(message, bare(origin) if in_room else me.jid)
     native = named or fresh
+    who = _author(message, origin) if in_room else sender.id
     replaced = message.find(_REPLACE)
     corrects = replaced.get("id", "") if replaced is not None else ""
     addressed, text = _addressed(body, me.nick, direct=place.kind == "direct")
@@ -97,7 +100,7 @@ def parse(
     url = url if url.strip() == body and _may_fetch(url, me.file_hosts) else ""
     delay = message.find(_DELAY)
     event = Inbound(
-        id=inbound_id(me.account, place.chat, f"{sender.id}:{native}", "e" if corrects else "m"),
+        id=inbound_id(me.account, place.chat, f"{who}:{native}", "e" if corrects else "m"),
         conversation=conversation_id(me.account, place, sender),
         account=me.account,
         place=place,
@@ -106,9 +109,10 @@ def parse(
         text="" if url else text,
         attachments=(_attachment(url),) if url else (),
         native_id=native,
-        target=f"{sender.id}:{corrects}" if corrects else "",
+        target=f"{who}:{corrects}" if corrects else "",
         addressed=addressed,
-        sent_at=_time(stamp or (delay.get("stamp", "") if delay is not None else "")),
+        headers={AT: f"{now:.0f}"},
+        sent_at=moment(stamp or (delay.get("stamp", "") if delay is not None else "")),
         received_at=now,
     )
     return Parsed(event=event, url=url)
@@ -130,9 +134,15 @@ def _sender(message: Element, origin: str, real: str, in_room: bool) -> Sender:
         return Sender(id=bare(origin), name=bare(origin).partition("@")[0], grade="verified")
     if real:
         return Sender(id=bare(real), name=nick, grade="verified")
+    return Sender(id=_author(message, origin), name=nick, grade="unverified")
+
+
+def _author(message: Element, origin: str) -> str:
+    """As the stanza itself tells: the same in the room and in its archive, whoever has left since.
+    Real addresses are told beside it, for as long as somebody is there."""
     occupant = message.find(_OCCUPANT)
     named = occupant.get("id", "") if occupant is not None else ""
-    return Sender(id=f"{bare(origin)}/{named or nick}", name=nick, grade="unverified")
+    return f"{bare(origin)}/{named or origin.partition('/')[2]}"
 
 
 def _addressed(text: str, nick: str, *, direct: bool) -> tuple[bool, str]:
@@ -155,7 +165,7 @@ def _attachment(url: str) -> Attachment:
     return Attachment(kind="document", name=urlsplit(url).path.rpartition("/")[2][:100])
 
 
-def _time(stamp: str) -> float:
+def moment(stamp: str) -> float:
     try:
         return datetime.fromisoformat(stamp).timestamp()
     except ValueError:

@@ -11,6 +11,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator
 from collections.abc import Callable as Handler
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -57,6 +58,8 @@ class Session:
         self._reason = "no answer"
         self._asked: dict[str, asyncio.Future[None]] = {}
         """Messages under way, by their id."""
+        self._pages: dict[str, tuple[str, list[tuple[str, str, Element]]]] = {}
+        """Of archives that are asked, by the question: whose, and what it said so far."""
         for event, handle in (
             ("session_start", self._on_start),
             ("failed_all_auth", self._on_refused),
@@ -133,7 +136,8 @@ class Session:
 
     async def alive(self) -> None:
         """`Unavailable` when the server does not answer."""
-        await self.ask(self._ping())
+        with contextlib.suppress(Failed):  # an answer all the same
+            await self.ask(self._ping())
 
     async def ask(self, iq: Any) -> Any:
         """An answer; asking changes nothing."""
@@ -155,7 +159,7 @@ class Session:
 
     async def page(
         self, room: str = "", *, after: str = "", before: str | None = None,
-        person: str = "", most: int = PAGE,
+        person: str = "", start: float = 0.0, most: int = PAGE,
     ) -> tuple[list[tuple[str, str, Element]], bool]:  # fmt: skip
         """Id, time and message of one page of an archive, oldest first, and whether it was the
         last. `Failed` where there is no archive."""
@@ -163,29 +167,29 @@ class Session:
         iq["mam"]["queryid"] = query = iq["id"]
         if person:
             iq["mam"]["with"] = JID(person)
+        if start:
+            iq["mam"]["start"] = datetime.fromtimestamp(start, UTC)
         iq["mam"]["rsm"]["max"] = str(most)
         if after:
             iq["mam"]["rsm"]["after"] = after
         if before is not None:
             iq["mam"]["rsm"]["before"] = before or True  # True: the end
         found: list[tuple[str, str, Element]] = []
-        self._page = (query, room or self._to.jid, found)
+        self._pages[query] = (room or self._to.jid, found)
         try:
             answer = await self.ask(iq)
         finally:
-            self._page = None
+            del self._pages[query]
         fin = answer.xml.find(f"{MAM}fin")
         return found, fin is None or fin.get("complete") == "true"
 
-    _page: tuple[str, str, list[tuple[str, str, Element]]] | None = None
-
     async def archive(
-        self, room: str, after: str
+        self, room: str, after: str, start: float = 0.0
     ) -> AsyncGenerator[tuple[str, str, Element], None]:
-        """Everything that an archive holds behind an id, oldest first."""
+        """Everything that an archive holds behind an id, or from a time on, oldest first."""
         last = False
         while not last:
-            found, last = await self.page(room, after=after)
+            found, last = await self.page(room, after=after, start=start)
             for each in found:
                 yield each
             if not found:
@@ -271,11 +275,12 @@ class Session:
         if result is None:
             self._heard(message.xml)
             return
-        if self._page is None:
+        asked = self._pages.get(result.get("queryid", ""))
+        if asked is None:
             return
-        query, owner, found = self._page
+        owner, found = asked
         # Nobody but the archive itself says what it holds.
-        if result.get("queryid") == query and bare(message.xml.get("from", owner)) == owner:
+        if bare(message.xml.get("from", owner)) == owner:
             stamp = result.find(f"{FORWARD}forwarded/{{urn:xmpp:delay}}delay")
             said = result.find(f"{FORWARD}forwarded/{CLIENT}message")
             if said is not None:

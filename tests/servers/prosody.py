@@ -61,7 +61,9 @@ Component "upload.localhost" "http_file_share"
 class Prosody:
     """One server, on the same ports and with the same accounts however often it is started."""
 
-    def __init__(self, folder: Path, *, archive: bool = True, public: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, archive: bool = True, public: bool = True, ping: bool = True
+    ) -> None:
         self.folder = folder
         self.port, self.tls_port, self.https_port = free_port(), free_port(), free_port()
         self.certificate = Certificate.made(folder, ROOMS, UPLOAD)
@@ -76,7 +78,9 @@ class Prosody:
                 tls_port=self.tls_port,
                 https_port=self.https_port,
                 modules='"mam"' if archive else "",
-                disabled='"offline"' if archive else "",
+                disabled=", ".join(
+                    (['"offline"'] if archive else []) + ([] if ping else ['"ping"'])
+                ),
                 room_modules='"muc_mam"' if archive else "",
                 public=str(public).lower(),
                 key=self.certificate.key,
@@ -92,12 +96,12 @@ class Prosody:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(
-        cls, *users: str, archive: bool = True, public: bool = True
+        cls, *users: str, archive: bool = True, public: bool = True, ping: bool = True
     ) -> AsyncIterator[Prosody]:
         """With these users, each with its own name for a password."""
         with tempfile.TemporaryDirectory(prefix="mg-prosody-") as folder:
             Path(folder).chmod(0o755)
-            server = cls(Path(folder), archive=archive, public=public)
+            server = cls(Path(folder), archive=archive, public=public, ping=ping)
             try:
                 for user in users:
                     server.register(user, user)

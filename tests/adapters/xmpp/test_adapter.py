@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
+from xml.etree.ElementTree import Element
 
 import aiohttp
 import pytest
 
-from adapters.xmpp.adapter import XmppAdapter
+from adapters.xmpp.adapter import LEEWAY, XmppAdapter, looked_through
 from adapters.xmpp.config import XmppConfig
+from adapters.xmpp.parse import AT
 from gateway.errors import BadConfig, Failed, Unavailable, Uncertain
 from gateway.message import Attachment, ConversationId, Outbound, Place, ReplyId
 from tests.adapters.xmpp.platform import ACCOUNT, settings, signed_in
@@ -285,6 +288,92 @@ async def test_the_live_check_says_what_is_wrong(server: Prosody) -> None:
     bad = await XmppAdapter(ACCOUNT, settings(server, port=1), services(ACCOUNT)).probe()
     assert not bad.ok
     assert "cannot be reached" in bad.summary
+
+
+async def test_several_sends_are_looked_for_at_once(server: Prosody) -> None:
+    parts = [part(f"answer {number}", reply=f"r{number}") for number in range(4)]
+    async with running(settings(server)) as bot, XmppPerson.connected("ada", server):
+        sent = [await bot.adapter.send(one) for one in parts]
+        assert list(await asyncio.gather(*map(bot.adapter.find, parts))) == sent
+
+
+def test_what_is_older_than_the_question_is_not_looked_through() -> None:
+    page = [("1", "2026-01-02T03:04:05Z", Element("message")), ("2", "", Element("message"))]
+    at = 1767323045.0
+    assert not looked_through(page, last=False, since=0.0)
+    assert not looked_through(page, last=False, since=at + LEEWAY)
+    assert looked_through(page, last=False, since=at + LEEWAY + 1)
+    assert not looked_through(page[1:], last=False, since=at + LEEWAY + 1)
+    assert looked_through(page, last=True, since=0.0)
+    assert looked_through([], last=False, since=0.0)
+
+
+async def test_beyond_what_is_looked_at_only_the_question_tells(server: Prosody) -> None:
+    async with running(settings(server)) as bot, XmppPerson.connected("ada", server) as ada:
+        for number in range(60):
+            ada.message(str(number)).send()
+        await ada.says("the last one")
+        await until(lambda: "the last one" in bot.inbox.texts)
+        later = str(time.time() + 3 * LEEWAY)
+        assert await bot.adapter.find(part("hello", headers={AT: later})) is None
+        assert abs(float(bot.inbox.events[-1].headers[AT]) - time.time()) < LEEWAY
+
+
+async def test_nothing_is_said_in_a_room_before_it_is_entered(server: Prosody) -> None:
+    room = Place(kind="group", chat=f"talk@{ROOMS}")
+    rooms = [f"first@{ROOMS}", room.chat]
+    async with (
+        XmppPerson.connected("ada", server, "talk"),
+        running(settings(server, rooms=rooms), listens=False) as bot,
+    ):
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await bot.adapter.send(part("hello", room))
+                    break
+                except Unavailable:
+                    await asyncio.sleep(0)
+
+
+async def test_a_server_that_knows_no_pings_is_there_all_the_same() -> None:
+    async with (
+        Prosody.running("bot", "ada", ping=False) as server,
+        running(settings(server)) as bot,
+    ):
+        await bot.adapter.send(part("hello"))
+        assert bot.adapter._session is not None
+        await bot.adapter._session.alive()
+
+
+async def test_a_place_that_the_archive_forgot_is_found_by_its_time(server: Prosody) -> None:
+    records = MemoryRecords()
+    keep = services(ACCOUNT, records=records).keep
+    async with XmppPerson.connected("ada", server) as ada:
+        async with running(settings(server), records):
+            pass
+        # Its time is given an hour of leeway.
+        await keep.set("archive/own", f"forgotten\n{time.time():.0f}".encode())
+        await ada.says("while it was away")
+        async with running(settings(server), records) as bot:
+            await until(lambda: bot.inbox.texts == ["while it was away"])
+
+
+async def test_a_message_without_an_id_is_known_again(server: Prosody) -> None:
+    records = MemoryRecords()
+    keep = services(ACCOUNT, records=records).keep
+    async with XmppPerson.connected("ada", server) as ada:
+        async with running(settings(server), records) as bot:
+            before = await keep.get("archive/own")
+            nameless = ada.message("hello")
+            del nameless["id"]
+            nameless.send()
+            await until(lambda: bot.inbox.events)
+            (live,) = bot.inbox.events
+        assert before is not None
+        await keep.set("archive/own", before)  # as if it had died before it was noted
+        async with running(settings(server), records) as bot:
+            await until(lambda: bot.inbox.events)
+            assert [one.id for one in bot.inbox.events] == [live.id]
 
 
 async def test_what_could_not_be_stored_is_not_marked_as_read(server: Prosody) -> None:

@@ -51,6 +51,21 @@ def test_who_speaks_in_a_room() -> None:
     assert told("<body>hi</body>", f"{ROOM}/Bob", "groupchat").event.sender.id == f"{ROOM}/Bob"
 
 
+def test_a_message_is_the_same_in_a_rooms_archive_when_who_wrote_it_has_left() -> None:
+    replace = "<replace xmlns='urn:xmpp:message-correct:0' id='i0'/>"
+    for more in ("", replace):
+        text = (
+            f"<message xmlns='jabber:client' from='{ROOM}/Ada' type='groupchat' id='i1'>"
+            f"<body>hi</body>{more}</message>"
+        )
+        found = [
+            parse(ElementTree.fromstring(text), ME, there, fresh="f", now=5.0)
+            for there in ({"Ada": "ada@x/phone"}, {})
+        ]
+        live, archived = (one.event for one in found if one is not None)
+        assert (live.id, live.target) == (archived.id, archived.target)
+
+
 def test_a_whisper_in_a_room_is_answered_to_the_occupant() -> None:
     event = told("<body>psst</body>", f"{ROOM}/Bob").event
     assert (event.place.kind, event.place.chat) == ("direct", f"{ROOM}/Bob")
