@@ -12,9 +12,10 @@ from typing import Any
 from adapters.discord.api import Api
 from adapters.discord.backfill import PAGE
 from adapters.discord.native import is_snowflake, moment
+from adapters.discord.outgoing import content
 from adapters.discord.pace import channel
 from adapters.discord.parse import AFTER
-from adapters.discord.render import TWIN, render
+from adapters.discord.render import TWIN
 from gateway.errors import Failed, Uncertain
 from gateway.message import Outbound
 from gateway.ports import Clock
@@ -117,7 +118,7 @@ async def _page(api: Api, where: str, after: str) -> list[dict[str, Any]]:
 
 def match(ours: Sequence[dict[str, Any]], outbound: Outbound) -> str | None:
     """The id among our messages, oldest first, that says what the part says. Pure."""
-    written = render(outbound.text).strip()
+    written = content(outbound).strip()
     question = outbound.reply_to or outbound.headers.get(AFTER, "")
     same = []
     for message in ours:

@@ -61,7 +61,7 @@ def sending(outbound: Outbound, recording: Recording | None = None) -> Sending:
         body["components"] = components(outbound)
     if recording is not None:
         return Sending(body=body | _voice(outbound.files[0], recording), content="")
-    written = _content(outbound)
+    written = content(outbound)
     body |= {"content": written, "flags": NO_PREVIEWS} | _attachments(outbound)
     return Sending(body=body, content=written)
 
@@ -69,7 +69,7 @@ def sending(outbound: Outbound, recording: Recording | None = None) -> Sending:
 def editing(outbound: Outbound) -> Sending:
     """Raises `Failed` for what can never be shown."""
     check(outbound)
-    written = _content(outbound)
+    written = content(outbound)
     body: dict[str, Any] = {
         "content": written,
         "allowed_mentions": NOBODY,
@@ -111,7 +111,8 @@ def _button(button: Button) -> dict[str, Any]:
     return {"type": 2, "style": _GREY, "label": label, "custom_id": button.data}
 
 
-def _content(outbound: Outbound) -> str:
+def content(outbound: Outbound) -> str:
+    """What the message says, as it is written."""
     written = render(outbound.text)
     if blank(written):
         return "" if outbound.files else NOTHING

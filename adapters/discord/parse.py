@@ -234,7 +234,7 @@ def _inbound(
     sent_at: float = 0.0,
 ) -> Inbound:
     return Inbound(
-        id=inbound_id(me.account, place.thread or place.chat, native, event),
+        id=inbound_id(me.account, place.chat, native, event),
         conversation=conversation_id(me.account, place, sender),
         account=me.account,
         place=place,

@@ -142,6 +142,12 @@ class Position:
             self.latest = self._newest
         self._changed.set()
 
+    def begun(self, now: str) -> None:
+        """A session begins at this id: where nothing was taken in yet, the first gap does, too."""
+        if not self._newest:
+            self.latest = self._newest = now
+            self._changed.set()
+
     def taken_in(self, channel: str, message: str, *, direct: bool) -> None:
         known = self.marks.get(channel)
         if known is None or int(known.message) < int(message):

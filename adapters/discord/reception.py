@@ -29,6 +29,7 @@ from adapters.discord.native import (
     Unreadable,
     channels,
     read,
+    snowflake,
 )
 from adapters.discord.parse import Parsed, Self
 from adapters.discord.position import Position
@@ -260,6 +261,7 @@ class Reception:
         """A new session: what came since the last one is looked for in the channels we know."""
         self._left = self._limits.channels
         self._since = self._position.latest
+        self._position.begun(str(snowflake(self._clock.now())))
         self._absent = set()
         self._all_here.clear()
         if not self._limits.messages or not (self._since or self._position.marks):
@@ -308,8 +310,11 @@ class Reception:
 
     async def _catch_up(self, channel: str, guild: str | None) -> None:
         mark = self._position.marks.get(channel)
+        after = mark.message if mark is not None else self._since
+        if not after:
+            return
         try:
-            missed = await self._backfill.missed(channel, mark.message if mark else self._since)
+            missed = await self._backfill.missed(channel, after)
         except Failed as refused:
             log.info("channel_not_readable", channel=channel, reason=str(refused))
             self._position.forget(channel)

@@ -188,6 +188,22 @@ async def test_nothing_from_before_the_first_start_is_fetched(
     assert not discord.calls("GET /channels/*/messages")
 
 
+async def test_a_gap_may_follow_a_first_session_in_which_nothing_was_said(
+    discord: FakeDiscord, build: Build, bench: Bench, ada: str
+) -> None:
+    discord.say(GENERAL, ADA, "long ago", silent=True)
+    inbox = MemoryInbox()
+    async with running(build(), inbox):
+        await discord.connected()
+        await saved(bench, discord)
+    await discord.gateway.invalidate()
+    discord.say(GENERAL, ADA, "in the gap", silent=True)
+    async with running(build(), inbox):
+        await until(lambda: inbox.events)
+
+    assert inbox.texts == ["in the gap"]
+
+
 async def test_a_channel_that_may_not_be_read_any_more_is_left_alone(
     discord: FakeDiscord, build: Build, bench: Bench, ada: str
 ) -> None:

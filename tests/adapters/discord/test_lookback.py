@@ -56,6 +56,18 @@ async def test_an_answer_is_found_by_what_it_says_and_answers(
     assert found.native_id == number
 
 
+async def test_a_message_in_which_there_is_nothing_to_see_is_found(
+    discord: FakeDiscord, adapter: DiscordAdapter, later: Later
+) -> None:
+    question = discord.say(GENERAL, ADA, "one")["id"]
+    number = await cut(adapter, discord, answer("\u200b", question))
+
+    found = await later().find(answer("\u200b", question))
+
+    assert found is not None
+    assert found.native_id == number
+
+
 async def test_what_never_arrived_is_not_there(discord: FakeDiscord, later: Later) -> None:
     question = discord.say(GENERAL, ADA, "one")["id"]
     await later().send(answer("Something else.", question, reply="notice"))

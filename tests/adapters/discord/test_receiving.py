@@ -106,6 +106,21 @@ async def test_edits_and_deletes_name_the_message_they_are_about(
     assert edit.conversation == delete.conversation == inbox.events[0].conversation
 
 
+async def test_in_a_thread_a_change_names_the_message_as_it_was_stored(
+    discord: FakeDiscord, inbox: MemoryInbox
+) -> None:
+    said = discord.say(THREAD, ADA, f"{ME} Fraance")
+    await until(lambda: inbox.events)
+    discord.world.change(THREAD, said["id"], f"{ME} France")
+    discord.world.remove(THREAD, said["id"])
+    await until(lambda: len(inbox.events) == 3)
+
+    first, *changes = inbox.events
+    for change in changes:
+        assert inbound_id(ACCOUNT, change.place.chat, change.target) == first.id
+        assert change.conversation == first.conversation
+
+
 async def test_a_preview_of_a_link_is_no_edit(
     discord: FakeDiscord, inbox: MemoryInbox, ada: str
 ) -> None:
