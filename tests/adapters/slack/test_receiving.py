@@ -168,6 +168,17 @@ async def test_a_command_that_was_not_stored_fails_visibly_and_is_not_done_later
     assert [each.outcome for each in slack.world.deliveries] == ["failed", "acked"]
 
 
+async def test_a_command_that_was_not_stored_is_given_up_at_once(
+    slack: FakeSlack, counts: Counts, slack_blobs: MemoryBlobs
+) -> None:
+    box = MemoryInbox()
+    box.down = True
+    slack.slash("D7", "U7", "new")
+    async with reception(box, slack_blobs, counts, patience=600.0) as door, asyncio.timeout(30):
+        assert not await door.take("slash_commands", slack.world.deliveries[0].payload)
+    assert len(box.offered) == 1
+
+
 async def test_messages_of_one_conversation_come_in_order_and_one_holds_up_no_other(
     slack: FakeSlack, inbox: MemoryInbox, slack_blobs: MemoryBlobs
 ) -> None:

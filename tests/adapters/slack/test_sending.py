@@ -202,6 +202,8 @@ async def test_a_cut_send_is_found_where_it_stands_and_only_there(
     standing = [each.ts for each in slack.seen(CHANNEL) if each.text == "hm"]
     assert [found.native_id] == standing if found else not standing
     assert (found is not None) is there
+    looked = slack.calls("conversations.replies" if thread else "conversations.history")
+    assert {each.params["oldest"] for each in looked} == {asked}
 
 
 async def test_after_a_restart_it_is_found_as_well(slack: FakeSlack, build: Build) -> None:
