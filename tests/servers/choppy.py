@@ -27,16 +27,28 @@ class Choppy:
         self._says = b""
 
     def answer_to(self, word: bytes, says: bytes, *, times: int = 1) -> None:
-        """Say this in the server's place."""
+        """Say this in the server's place; ``TAG`` stands for the first word of what was asked."""
         self.cut_at(word, before=True, times=times)
         self._says = says
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
         """Its port."""
-        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        carried: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            carried[writer] = asyncio.ensure_future(self._carry(reader, writer))
+            await carried[writer]
+            del carried[writer]
+
+        server = await asyncio.start_server(carry, "127.0.0.1", 0)
         async with server:
-            yield server.sockets[0].getsockname()[1]
+            try:
+                yield server.sockets[0].getsockname()[1]
+            finally:
+                for writer in carried:
+                    writer.transport.abort()
+                await asyncio.gather(*carried.values())
 
     def _strikes(self, data: bytes) -> bool:
         if not self._word or self._word not in data or random.random() > self._rate:
@@ -56,7 +68,7 @@ class Choppy:
             while data := await reader.read(65536):
                 if self._strikes(data):
                     if self._says:
-                        writer.write(self._says)
+                        writer.write(self._says.replace(b"TAG", data.partition(b" ")[0]))
                         continue
                     if self._before:
                         return
