@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from config.fields import Duration, SecretStr, Section, Size
 
+LARGEST = 50 * 2**20
+"""Bytes of a mail that fits into the reader's memory, with what it becomes."""
 _ADDRESS = re.compile(r"[^\s@<>\",;:\\()\[\]]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _KEYWORD = re.compile(r"\$?[A-Za-z][A-Za-z0-9_-]{0,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -237,6 +239,14 @@ class EmailConfig(Section):
     several_results: bool = Field(
         False, description="The server writes one Authentication-Results for each check."
     )
+    received_above: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Most Received headers that stand above the server's Authentication-Results in "
+        "mails you received: one that lies lower came with the mail and is a forgery. Needed where "
+        "the server lets such headers in its own name pass; most take them away.",
+    )
     known: Words = Field(
         (),
         description="Addresses that have rights, e.g. the owners': who only looks like one of them "
@@ -256,7 +266,11 @@ class EmailConfig(Section):
         description="Put a copy of what was sent into Sent. false where the provider does so by "
         "itself, as Gmail and Microsoft 365.",
     )
-    mark_seen: bool = Field(True, description="Mark as read what was taken in.")
+    mark_seen: bool = Field(
+        True,
+        description="Mark as read what was handed to the assistant. In mode triage, and of what a "
+        "rule stopped, only the mails whose rule or label says seen.",
+    )
     skipped_keyword: str = Field(
         "", description="IMAP keyword for mails that are not answered, e.g. NotAnswered."
     )
@@ -274,7 +288,10 @@ class EmailConfig(Section):
         description="How far back is looked when the server has numbered all mails anew.",
     )
     max_size: Size = Field(
-        25 * 2**20, ge=10_000, le=100 * 2**20, description="Larger mails are not read."
+        25 * 2**20,
+        ge=10_000,
+        le=LARGEST,
+        description="Larger mails are not read; the reader's memory ends at 50 MiB.",
     )
     answer_lists: bool = Field(False, description="Answer what came through a mailing list.")
     answer_bulk: bool = Field(False, description="Answer what is marked as mass mail.")

@@ -24,9 +24,8 @@ class Door:
         self._tokens = Tokens(config.oauth, clock) if config.oauth.given else None
         self._password = config.password.get_secret_value() if config.password else ""
         self._imap_tls = context(config.imap, "imap", plain=config.imap.tls == "none")
-        domain = config.address.rpartition("@")[2]
         tls = context(config.smtp, "smtp", plain=config.smtp.tls == "none")
-        self._smtp = Smtp(config.smtp, config.smtp.user or config.address, domain, tls)
+        self._smtp = Smtp(config.smtp, config.smtp.user or config.address, config.address, tls)
 
     async def imap(self) -> Imap:
         user = self._config.imap.user or self._config.address

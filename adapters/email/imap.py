@@ -32,7 +32,7 @@ LARGE = 20
 """Times the usual patience for a whole mail; while bytes come, they come."""
 HEADER = 64 * 2**10
 """Bytes of the header of a mail that is too large to be read."""
-_TEMPORARY = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "OVERQUOTA")
+_TEMPORARY = tuple("UNAVAILABLE INUSE LIMIT SERVERBUG CONTACTADMIN OVERQUOTA THROTTLED".split())
 _RECORD = re.compile(rb"\d+ FETCH \(")
 _LIST = re.compile(rb'\((?P<flags>[^)]*)\) (?:"(?:[^"\\]|\\.)*"|NIL) (?P<name>.+)')
 
@@ -113,6 +113,8 @@ class Imap:
         self.folder = ""
         """The one that is selected."""
         self._broken = False
+        self.failed = False
+        """Whether what was asked last ended the connection, and not only time."""
 
     @classmethod
     async def connect(cls, config: ImapConfig, context: ssl.SSLContext | None) -> Imap:
@@ -155,7 +157,10 @@ class Imap:
             answer = await self._protocol.select(encoded(folder))
         if answer.result != "OK":
             self.folder = ""
-            raise NoSuchFolder(f"there is no folder {folder!r}: {_text(answer)}")
+            if await self._is_missing(folder, answer):
+                raise NoSuchFolder(f"there is no folder {folder!r}: {_text(answer)}")
+            self._broken = True
+            raise Unavailable(f"the IMAP server does not open {folder!r}: {_text(answer)}")
         self.folder = folder
         self._protocol.news.clear()
         said = b"\n".join(bytes(line) for line in answer.lines)
@@ -163,6 +168,21 @@ class Imap:
             validity=_number(rb"\[UIDVALIDITY (\d+)\]", said),
             next_uid=_number(rb"\[UIDNEXT (\d+)\]", said),
             keywords=rb"\*" in said.partition(b"[PERMANENTFLAGS ")[2].partition(b"]")[0],
+        )
+
+    async def _is_missing(self, folder: str, answer: aioimaplib.Response) -> bool:
+        """Servers that are unwell refuse to open what is there, in whatever words."""
+        said = _text(answer).upper()
+        if answer.result != "NO" or any(f"[{code}]" in said for code in _TEMPORARY):
+            return False
+        if any(f"[{code}]" in said for code in ("NONEXISTENT", "TRYCREATE", "NOPERM")):
+            return True
+        async with self._asking():
+            listed = await self._protocol.simple_command("LIST", '""', encoded(folder))
+        found = [_LIST.search(bytes(line)) for line in listed.lines[:-1]]
+        flags = [one["flags"].lower() for one in found if one]
+        return listed.result == "OK" and all(
+            rb"\noselect" in each or rb"\nonexistent" in each for each in flags
         )
 
     # --- looking --------------------------------------------------------------------------------
@@ -200,7 +220,8 @@ class Imap:
                 "FETCH", which, "(UID RFC822.SIZE INTERNALDATE FLAGS)"
             )
         self._check(answer, "fetch")
-        found = {one.uid: one for one in map(_found, _records(answer.lines[:-1])) if one}
+        records = [one for one in _records(answer.lines[:-1]) if b"RFC822.SIZE" in one]
+        found = {one.uid: one for one in map(_found, records) if one}
         return [found[uid] for uid in uids if uid in found]
 
     async def body(self, uid: int, *, header_only: bool = False) -> bytes:
@@ -322,7 +343,7 @@ class Imap:
         said = _text(answer)
         if answer.result == "NO" and not any(f"[{code}]" in said for code in _TEMPORARY):
             raise Failed(f"the IMAP server refuses {what}: {said}")
-        self._broken = True
+        self._broken = self.failed = True
         raise Unavailable(f"the IMAP server cannot {what}: {said}")
 
     @contextlib.asynccontextmanager
@@ -337,6 +358,7 @@ class Imap:
                 yield
             whole = True
         except errors.CUT as problem:
+            self.failed = True
             raise errors.imap(problem) from problem
         finally:
             if not whole:

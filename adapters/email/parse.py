@@ -124,6 +124,7 @@ def _headers(
         "From": mail.from_address,
         "Return-Path": mail.return_path or "",
         "To": answer_to(mail, graded),
+        "Grade": graded.grade,
         "Date": f"{mail.date:.0f}",
         "Loop": str(loop_count(mail)),
         "Root": root,

@@ -20,7 +20,7 @@ from adapters.email.desk import Desk
 from adapters.email.door import Door
 from adapters.email.reading import address_safe
 from adapters.email.render import Attached, Question, Style, compose, message_id
-from adapters.email.standing import Standing
+from adapters.email.standing import DAY, Standing
 from gateway.errors import Failed, GatewayError, Retryable, Unavailable, Uncertain
 from gateway.message import Outbound
 from gateway.ports import Keep, Receipt, Services
@@ -55,6 +55,11 @@ class Post:
         self._secret = b""
 
     async def send(self, outbound: Outbound) -> Receipt:
+        if outbound.kind == "refusal" and outbound.headers.get("Grade") == "unverified":
+            # Whoever forges an address would make us write to it.
+            self._count("refusal_not_sent")
+            log.info("refusal_not_sent", reply=outbound.reply)
+            return Receipt(native_id="")
         if self._config.mode == "reply":
             return await self._mailed(outbound)
         if outbound.kind != "answer":
@@ -75,23 +80,38 @@ class Post:
         if not state:
             return None
         if state == _LEAVING and not await self._desk.has("sent", ours):
-            self._check_nobody_knows(float(at or 0))
+            await self._check_nobody_knows(float(at or 0))
             return None
         await self._note_done(ours)
         if self._config.append_sent and state == _DONE:
             await self._file_copy(await self._composed(outbound), ours, again=True)
         return Receipt(native_id=ours)
 
-    def _check_nobody_knows(self, since: float) -> None:
+    async def _check_nobody_knows(self, since: float) -> None:
         """Sent has no copy of what was cut. Returns when that means that there was no mail, or
         when it may be sent again all the same."""
         if not self._config.append_sent:
-            # Then the provider files copies, and where there is none, there was no mail.
-            if self._clock.now() - since < SETTLES:
-                raise Unavailable("Sent may still get its copy of the mail", after=AGAIN)
-            return
+            self._wait_for_copies(since)
+            if await self._provider_files_copies():
+                return  # and where there is none, there was no mail
         if self._config.smtp.after_cut == "hold":
             raise Uncertain("the send was cut, and Sent tells nothing of it")
+
+    async def _provider_files_copies(self) -> bool:
+        """Seen of a mail that surely went out; the setting alone may be wrong, and some providers
+        give mails another Message-ID."""
+        witness = (await self._keep.get("witness") or b"").decode("ascii", "replace")
+        if not witness:
+            return False
+        known, _, at = witness.partition(" ")
+        if await self._desk.has("sent", known):
+            return True
+        self._wait_for_copies(float(at))
+        return False
+
+    def _wait_for_copies(self, since: float) -> None:
+        if self._clock.now() - since < SETTLES:
+            raise Unavailable("Sent may still get its copy of the mail", after=AGAIN)
 
     # --- the three modes ------------------------------------------------------------------------
 
@@ -191,6 +211,9 @@ class Post:
         """The server has it. Whatever the store does now, it is not sent again for that."""
         try:
             await self._standing.note_sending(ours, _DONE)
+            if not self._config.append_sent:
+                at = f"{self._clock.now():.0f}"
+                await self._keep.add("witness", f"{ours} {at}".encode(), ttl=DAY)
         except Retryable as problem:
             log.warning("sent_not_noted", reason=str(problem))
 

@@ -7,6 +7,7 @@ are set, then the folder's stand moves on. Whatever dies in between finds it aga
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 
@@ -46,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 TRIES = 3
 """How often a mail is tried that makes us fail in a way nobody foresaw."""
+_DONE = ("taken", "sorted")
 EMPTY_TRIES = 3
 """How often a server may give a mail without its bytes."""
 
@@ -83,6 +85,7 @@ class Reception:
             server=config.authserv_id.lower(),
             alignment=config.alignment,
             several=config.several_results,
+            received_above=config.received_above,
         )
         self._manners = Manners(
             lists=config.answer_lists,
@@ -132,18 +135,22 @@ class Reception:
         except Unreadable as problem:
             log.warning("mail_unreadable", uid=found.uid, reason=problem.reason)
             self._count("unreadable")
+            self._count("left_unreadable")
             await self._leave(imap, selected, found, "unreadable")
             return
         what = identity(mail, raw)
-        if await self._standing.knows(what):
+        graded = grade(mail, self._trust, self._config.known)
+        how = await self._standing.known(what, graded.grade)
+        if how:
             self._count("known")
-            await self._mark(imap, found)
-            return
-        how = await self._deal_with(imap, found, name, mail, what, large=large)
-        await self._standing.dealt_with(what, how)
-        if how in ("taken", "sorted"):
-            await self._mark(imap, found)
         else:
+            how = await self._deal_with(imap, found, name, mail, what, graded, large=large)
+            await self._standing.dealt_with(what, graded.grade, how)
+            if how not in _DONE:
+                self._count(f"left_{how}")
+        if how == "taken":
+            await self._mark(imap, found)
+        elif how not in _DONE:
             await self._leave(imap, selected, found, how)
 
     def _without_body(self, name: tuple[str, int, int]) -> None:
@@ -162,6 +169,7 @@ class Reception:
         name: tuple[str, int, int],
         mail: Mail,
         what: str,
+        graded: Graded,
         *,
         large: bool,
     ) -> str:
@@ -169,7 +177,6 @@ class Reception:
         if mail.report is not None:
             return await self._bounce(mail.report)
         rules = sorting.matching(mail, self._config.rules)
-        graded = grade(mail, self._trust, self._config.known)
         stopped = any(rule.stop for rule in rules)
         how = "sorted" if stopped else await self._answer(found, name, mail, what, graded, large)
         for rule in rules:
@@ -213,7 +220,7 @@ class Reception:
             if await self._away.answered(event, mail):
                 return "vacation"
             if why := await self._brakes.why_not(
-                what, f"{graded.grade}/{event.sender.id}", event.place.thread, mail.text
+                what, f"{graded.grade}/{event.sender.id}", event.place.thread, _said(mail)
             ):
                 log.warning("mail_not_answered", reason=why, account=self._account.key)
                 return why
@@ -280,12 +287,13 @@ class Reception:
         return "bounce"
 
     async def _mark(self, imap: Imap, found: Found) -> None:
-        if self._config.mark_seen and r"\seen" not in found.flags:
+        """Whom nobody answers, people read: in mode triage only rules and labels mark."""
+        wanted = self._config.mark_seen and self._config.mode != "triage"
+        if wanted and r"\seen" not in found.flags:
             await self._flag(imap, found, r"\Seen")
 
     async def _leave(self, imap: Imap, selected: Selected, found: Found, why: str) -> None:
         """For people: unread, with a keyword where one is set up."""
-        self._count(f"left_{why}")
         log.debug("mail_left", reason=why, uid=found.uid)
         keyword = self._config.skipped_keyword
         if not keyword or keyword.lower() in found.flags:
@@ -301,6 +309,12 @@ class Reception:
             await imap.mark(found.uid, flag)
         except Failed as refused:
             log.warning("flags_refused", folder=imap.folder, reason=str(refused))
+
+
+def _said(mail: Mail) -> str:
+    """By which repetitions are known. Voice memos and pictures often come without a word."""
+    files = (hashlib.sha256(file.content[:65_536]).hexdigest() for file in mail.attachments)
+    return " ".join([mail.text.strip() or mail.subject, *files])
 
 
 async def _chunks(content: bytes, size: int = 65_536) -> AsyncIterator[bytes]:

@@ -23,11 +23,12 @@ class Smtp:
     """Raises what `errors.smtp` says."""
 
     def __init__(
-        self, config: SmtpConfig, user: str, domain: str, context: ssl.SSLContext | None
+        self, config: SmtpConfig, user: str, address: str, context: ssl.SSLContext | None
     ) -> None:
         self._config = config
         self._user = user
-        self._domain = domain
+        self._address = address
+        self._domain = address.rpartition("@")[2]
         self._context = context
         self._null_refused = False
         """The server takes no null envelope sender."""
@@ -114,17 +115,18 @@ class Smtp:
 
     async def _envelope(self, client: aiosmtplib.SMTP, sender: str, to: str) -> None:
         if not sender and self._null_refused:
-            sender = self._user
+            sender = self._address
         try:
             await client.mail(sender)
-        except aiosmtplib.SMTPSenderRefused as refused:
+            await client.rcpt(to)
+        except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as refused:
             if sender or refused.code < 500:
                 raise
+            await client.rset()
+            await client.mail(self._address)
+            await client.rcpt(to)  # some say only here that they want a sender
             log.warning("null_sender_refused", reason=errors.words(refused))
             self._null_refused = True
-            await client.rset()
-            await client.mail(self._user)
-        await client.rcpt(to)
 
 
 async def _quit(client: aiosmtplib.SMTP) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import msgspec
 
 from adapters.email.reading import Mail
+from gateway.message import Grade
 from gateway.ports import Keep
 
 DAY = 86_400.0
@@ -19,6 +20,7 @@ REMEMBERED = 14 * DAY
 THREADS = 180 * DAY
 """Seconds for which a reply finds back into its conversation by its ids alone."""
 SENDS = 30 * DAY
+_GRADES: tuple[Grade, ...] = ("unverified", "asserted", "verified")
 LOOKED_UP = 6
 """Most ids of a thread that are looked up."""
 
@@ -48,12 +50,17 @@ class Standing:
     async def moved_to(self, folder: str, stand: Stand) -> None:
         await self._keep.set(f"stand/{folder}", msgspec.json.encode(stand))
 
-    async def knows(self, identity: str) -> bool:
-        """Whether this mail was dealt with."""
-        return await self._keep.get(f"mail/{identity}") is not None
+    async def known(self, identity: str, grade: Grade) -> str:
+        """What became of this mail; empty where it is new. A copy whose author was less sure says
+        nothing of it: anybody can send one first."""
+        for each in _GRADES[_GRADES.index(grade) :]:
+            found = await self._keep.get(f"mail/{identity}/{each}")
+            if found is not None:
+                return found.decode("ascii", "replace")
+        return ""
 
-    async def dealt_with(self, identity: str, how: str) -> None:
-        await self._keep.set(f"mail/{identity}", how.encode(), ttl=self._remembered)
+    async def dealt_with(self, identity: str, grade: Grade, how: str) -> None:
+        await self._keep.set(f"mail/{identity}/{grade}", how.encode(), ttl=self._remembered)
 
     async def root(self, mail: Mail) -> tuple[str, bool]:
         """Message-ID of the mail that began its thread, and whether we took part in it; empty when
@@ -91,11 +98,13 @@ class Standing:
 
 
 def identity(mail: Mail, raw: bytes) -> str:
-    """By Message-ID and body: the same mail twice in the box is one, two different ones under one
-    id are two. Without an id nothing but all of its bytes tells it from others."""
+    """By Message-ID, author and body: the same mail twice in the box is one, two different ones
+    under one id are two, and what somebody passes on as their own hides no other's. Without an id
+    nothing but all of its bytes tells it from others."""
     digest = hashlib.sha256()
     if mail.message_id:
-        digest.update(f"{mail.message_id}\n{mail.body_hash}".encode())
+        author = mail.from_address.lower()
+        digest.update(f"{mail.message_id}\n{author}\n{mail.body_hash}".encode())
     else:
         digest.update(b"\n" + raw)
     return digest.hexdigest()[:40]

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 _LONGEST = 60.0
 """Seconds between two tries at most."""
+CUTS = 8
+"""How often one mail may end the connection, where all before it was answered."""
 
 
 class Watch:
@@ -45,6 +47,8 @@ class Watch:
         self._reachable = True
         self._held = False
         self._wait = 0.5
+        self._cut_at = (0, 0)
+        """The mail that ended the connection, and how often in a row."""
 
     async def run(self) -> None:
         while True:
@@ -108,7 +112,8 @@ class Watch:
             answered_since=backlog,
             waiting=len(waiting),
         )
-        before = max([one.at for one in await imap.about([newest] if newest else [])], default=0.0)
+        lie_there = await imap.search("UID", f"1:{newest}") if newest else []
+        before = max([one.at for one in await imap.about(lie_there[-BATCH:])], default=0.0)
         await self._take_all(imap, selected, waiting, after=now - backlog)
         stand = Stand(validity=selected.validity, uid=newest, since=before)
         await self._standing.moved_to(self._folder, stand)
@@ -153,10 +158,18 @@ class Watch:
     async def _take(self, imap: Imap, selected: Selected, found: Found) -> None:
         """Until it is dealt with: nothing behind it is looked at before."""
         wait = 0.5
+        if self._cut_at == (found.uid, CUTS):
+            self._cut_at = (0, 0)
+            log.error("mail_cuts_the_connection", folder=self._folder, uid=found.uid, tries=CUTS)
+            self._count("unreadable")
+            return
         while True:
             try:
                 await self._reception.take(imap, selected, found)
             except Retryable as later:
+                if imap.failed:
+                    uid, times = self._cut_at
+                    self._cut_at = (found.uid, times + 1 if uid == found.uid else 1)
                 if imap.broken:
                     raise
                 if not self._held:
@@ -167,6 +180,7 @@ class Watch:
                 wait = min(wait * 2, _LONGEST)
             else:
                 self._held = False
+                self._cut_at = (0, 0)
                 return
 
     async def _until_news(self, imap: Imap) -> None:

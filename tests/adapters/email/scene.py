@@ -16,6 +16,7 @@ import aiosmtplib
 
 from adapters.email.adapter import EmailAdapter
 from adapters.email.config import EmailConfig
+from gateway.clock import SystemClock
 from gateway.message import Account, Inbound, Outbound, ReplyId
 from gateway.ports import Services
 from tests.fakes.inbox import MemoryInbox
@@ -41,6 +42,18 @@ def settings(server: MailServer, ours: str, **more: Any) -> dict[str, Any]:
         old = whole.get(name)
         whole[name] = {**old, **value} if isinstance(old, dict) else value
     return {name: value for name, value in whole.items() if value is not None}
+
+
+class Hurried(SystemClock):
+    """Sleeps are short, and the time can be moved on."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(min(seconds, 0.01))
 
 
 @dataclass

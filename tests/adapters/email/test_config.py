@@ -59,6 +59,8 @@ def test_little_is_needed_and_what_is_left_out_is_safe() -> None:
             "for mode reply",
         ),
         ({"password": None, "oauth": {}}, "give password or oauth"),
+        ({"max_size": "51MB"}, "max_size"),
+        ({"received_above": -1}, "received_above"),
         ({"password": None, "oauth": {"scope": "x"}}, "one of token, token_file and token_url"),
         ({"password": None, "oauth": {"token_url": "http://x"}}, "https://"),
         ({"password": None, "oauth": {"token_url": "https://x"}}, "refresh_token"),

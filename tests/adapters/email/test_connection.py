@@ -13,11 +13,13 @@ from aiohttp import web
 
 from adapters.email.config import OAuthConfig
 from adapters.email.oauth import Tokens
+from adapters.email.watch import CUTS
 from gateway.clock import SystemClock
 from gateway.errors import BadConfig, Unavailable
-from tests.adapters.email.scene import Desk, Person, answer, until
+from tests.adapters.email.scene import Desk, Hurried, Person, answer, until
 from tests.fakes.inbox import MemoryInbox
 from tests.fakes.wire import wire
+from tests.servers.choppy import Choppy
 from tests.servers.mail import TOKEN, MailServer
 
 
@@ -205,17 +207,18 @@ async def test_a_connection_on_which_nothing_comes_any_more_is_found_out_and_rep
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", desk.server.imap_port)
         mine = connections[0] = connections[0] + 1
+        ends.extend((writer, far_writer))
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
             while data := await source.read(65536):
                 if not silent or mine > 2:
                     target.write(data)
 
-        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
-        for end in (writer, far_writer):
-            end.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
 
     connections = [0]
+    ends: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(carry, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -224,5 +227,69 @@ async def test_a_connection_on_which_nothing_comes_any_more_is_found_out_and_rep
             silent = True
             await ada.writes(desk.address, "anybody?")
             await until(lambda: inbox.events)
+        for end in ends:
+            end.transport.abort()
     assert inbox.texts == ["anybody?"]
     assert connections[0] >= 3
+
+
+def in_the_clear(port: int) -> dict[str, object]:
+    return {"port": port, "tls": "none"}
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"TAG NO [SERVERBUG] Internal error\r\n",
+        b"TAG NO Server unavailable\r\n",
+        b"TAG BAD User is authenticated but not connected\r\n",
+    ],
+)
+async def test_a_folder_that_is_there_and_does_not_open_is_tried_again(
+    desk: Desk, ada: Person, inbox: MemoryInbox, says: bytes
+) -> None:
+    wire = Choppy(desk.server.plain_imap_port)
+    async with wire.running() as port:
+        wire.answer_to(b" SELECT ", says, times=2)
+        async with desk.running(inbox, imap=in_the_clear(port), given={"clock": Hurried()}):
+            await ada.writes(desk.address, "still read")
+            await until(lambda: inbox.events)
+    assert wire.cuts == 2
+
+
+async def test_a_mail_that_always_ends_the_connection_blocks_nothing(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    wire = Choppy(desk.server.plain_imap_port)
+    async with wire.running() as port:
+        wire.cut_at(b"FETCH 1 (UID BODY", before=True, times=1000)
+        async with desk.running(inbox, imap=in_the_clear(port), given={"clock": Hurried()}):
+            await ada.writes(desk.address, "poison")
+            await until(lambda: desk.mails())
+            await ada.writes(desk.address, "fine")
+            await until(lambda: inbox.events)
+    assert inbox.texts == ["fine"]
+    assert desk.counts["unreadable"] == 1
+    assert wire.cuts == CUTS
+    assert sorted(desk.server.flags(desk.address)) == ["", "S"]
+
+
+async def test_a_wire_that_is_cut_while_the_store_is_away_costs_no_mail(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    """However often: it is not the mail that ends the connection."""
+    inbox.down = True
+    async with (
+        wire(desk.server.imap_port) as cable,
+        desk.running(inbox, imap={"port": cable.port}, given={"clock": Hurried()}),
+    ):
+        await ada.writes(desk.address, "kept")
+        for _ in range(CUTS + 2):
+            offered = len(inbox.offered)
+            await until(lambda offered=offered: len(inbox.offered) > offered)
+            cable.cut()
+            cable.mend()
+        inbox.down = False
+        await until(lambda: inbox.events)
+    assert inbox.texts == ["kept"]
+    assert not desk.counts["unreadable"]

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from adapters.email.vacation import TRIES
 from gateway.errors import Uncertain
 from gateway.message import Account, Inbound
 from gateway.ports import Accepted, Prepare, Show
-from tests.adapters.email.scene import Desk, Person, answer, plain, until
+from tests.adapters.email.scene import Desk, Hurried, Person, answer, plain, until
 from tests.fakes.inbox import MemoryInbox
 from tests.servers.choppy import Choppy
 from tests.servers.mail import MailServer
@@ -218,3 +219,52 @@ async def test_nobody_is_answered_more_often_than_the_settings_say_and_strangers
         await bob.gets(1)
     hers = [one.sender.grade for one in inbox.events if one.sender.id == ada.address]
     assert sorted(hers) == ["unverified"] * 3 + ["verified"] * 3
+
+
+def away_today() -> list[dict[str, str]]:
+    today = datetime.datetime.now(datetime.UTC).date()
+    return [{"from": str(today), "to": str(today + datetime.timedelta(1)), "text": "I am away."}]
+
+
+async def test_mails_of_one_person_in_two_folders_get_one_word_of_absence(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    folders = ["INBOX", "Junk"]
+    await ada.writes(desk.address, "one")
+    await until(lambda: desk.mails())
+    (raw,) = desk.server.raw(desk.address)
+    desk.server.put(desk.address, raw.replace(b"one", b"two"), "Junk")
+    async with desk.running(inbox, mailboxes=folders, backlog="1h", vacation=away_today()):
+        await until(lambda: desk.counts["left_vacation"] == 2)
+    assert len(await ada.inbox()) == 1
+
+
+async def test_who_cannot_be_told_of_an_absence_holds_up_nobody(
+    desk: Desk, ada: Person, bob: Person, inbox: MemoryInbox
+) -> None:
+    wire = Choppy(desk.server.smtp_port)
+    async with wire.running() as port:
+        wire.answer_to(f"RCPT TO:<{ada.address}".encode(), b"451 4.3.0 later\r\n", times=1000)
+        smtp = {"port": port, "tls": "none"}
+        clock = {"clock": Hurried()}
+        async with desk.running(inbox, smtp=smtp, vacation=away_today(), given=clock):
+            await ada.writes(desk.address, "one")
+            await until(lambda: desk.mails())
+            await bob.writes(desk.address, "two")
+            await bob.gets(1)
+    assert wire.cuts == TRIES
+    assert await ada.inbox() == []
+
+
+async def test_what_people_sort_stays_unread_unless_its_rule_says_seen(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    rules = [{"subject": "invoice", "flag": True}]
+    async with desk.running(inbox, mode="triage", labels=LABELS, rules=rules):
+        await ada.writes(desk.address, "pay", subject="invoice")
+        await ada.writes(desk.address, "help", subject="Fire")
+        await one(inbox)
+        await until(lambda: sorted(desk.server.flags(desk.address)) == ["", "F"])
+        await ada.writes(desk.address, "more", subject="Fire")
+        await one(inbox, 2)  # so that the first one is done with
+    assert sorted(desk.server.flags(desk.address))[:2] == ["", ""]

@@ -336,3 +336,92 @@ async def test_a_bounce_is_noted_and_answered_by_nobody(
 
     assert inbox.texts == ["a person"]
     assert desk.counts["report"] == 1
+
+
+async def test_what_was_left_for_people_stays_unread_also_under_new_numbers(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    async with desk.running(inbox):
+        await ada.writes(desk.address, "robot", headers={"Auto-Submitted": "auto-replied"})
+        await until(lambda: desk.counts["left_auto_submitted"] == 1)
+    desk.server.forget_uids(desk.address)
+    async with desk.running(inbox):
+        await until(lambda: desk.counts["known"] == 1)
+        await ada.writes(desk.address, "person")
+        await until(lambda: inbox.events)
+        raws, flags = desk.server.raw(desk.address), desk.server.flags(desk.address)
+
+    assert [letters for raw, letters in zip(raws, flags, strict=True) if b"robot" in raw] == [""]
+    assert desk.counts["left_auto_submitted"] == 1
+
+
+async def test_nobody_hides_a_mail_by_sending_its_copy_first(
+    desk: Desk, ada: Person, bob: Person, inbox: MemoryInbox
+) -> None:
+    """Somebody in Cc forges it, and passes it on as their own, before it arrives itself."""
+    inbox.ignores = lambda event: event.sender.grade == "unverified"
+    same = "<same@people.test>"
+    async with desk.running(inbox):
+        await ada.writes(desk.address, "please", message_id=same, signed_in=False)
+        await until(lambda: desk.counts["left_stranger"] == 1)
+        await bob.writes(desk.address, "please", message_id=same)
+        await until(lambda: len(inbox.events) == 1)
+        await ada.writes(desk.address, "please", message_id=same)
+        await until(lambda: len(inbox.events) == 2)
+        await ada.writes(desk.address, "please", message_id=same, signed_in=False)
+        await until(lambda: desk.counts["known"] == 1 or len(inbox.events) == 3)
+
+    assert [one.sender.id for one in inbox.events] == [bob.address, ada.address]
+
+
+async def test_what_lay_there_before_us_is_left_alone_also_under_new_numbers(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    """Though the newest of it had vanished when we came."""
+    for number in (1, 2):
+        await ada.writes(desk.address, "old")
+        await until(lambda number=number: len(desk.mails()) == number)
+    root = desk.server.folder / "mail" / desk.address / "Maildir"
+    max((root / "new").iterdir()).unlink()
+    await asyncio.sleep(1.1)  # the server's clock counts seconds
+    async with desk.running(inbox):
+        pass
+    desk.server.forget_uids(desk.address)
+    async with desk.running(inbox):
+        await ada.writes(desk.address, "new")
+        await until(lambda: inbox.events)
+
+    assert inbox.texts == ["new"]
+
+
+async def test_memos_without_a_word_are_no_repetition(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    async with desk.running(inbox, limits={"repeats": 1}):
+        for number in range(3):
+            memo = ("memo.ogg", "audio/ogg", b"OggS" + bytes([number]))
+            await ada.writes(desk.address, "", files=[memo])
+            await until(
+                lambda number=number: len(inbox.events) + desk.counts["left_repeats"] > number
+            )
+        await ada.writes(desk.address, "", files=[memo])
+        await until(lambda: desk.counts["left_repeats"])
+
+    assert len(inbox.events) == 3
+
+
+async def test_results_that_lie_too_low_came_with_the_mail(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    """This server lets results in its own name pass."""
+    forged = {
+        "Received": "from x by y; Mon, 3 Nov 2025 10:00:00 +0100",
+        "Authentication-Results": "mx.mail.test; dmarc=pass header.from=mail.test",
+    }
+    async with desk.running(inbox, received_above=1):
+        await ada.writes(desk.address, "forged", signed_in=False, headers=forged)
+        await until(lambda: len(inbox.events) == 1)
+        await ada.writes(desk.address, "genuine", headers=forged)
+        await until(lambda: len(inbox.events) == 2)
+
+    assert [one.sender.grade for one in inbox.events] == ["unverified", "verified"]

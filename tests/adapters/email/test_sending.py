@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapters.email.post import SETTLES
 from gateway.errors import BadConfig, Failed, Retryable, Unavailable, Uncertain
 from gateway.message import Attachment, Inbound
-from tests.adapters.email.scene import Desk, Person, answer, plain, until
+from tests.adapters.email.scene import Desk, Hurried, Person, answer, plain, until
 from tests.fakes.inbox import MemoryInbox
 from tests.servers.choppy import Choppy
 
@@ -244,3 +245,62 @@ async def test_the_live_check_advises(desk: Desk) -> None:
     assert probe.ok
     assert any("authserv_id is not set" in line for line in probe.advice)
     assert any("'Elsewhere'" in line for line in probe.advice)
+
+
+async def test_nobody_unverified_is_refused_in_words(
+    desk: Desk, ada: Person, inbox: MemoryInbox
+) -> None:
+    """Whoever forges an address would make us write to it."""
+    async with desk.running(inbox) as adapter:
+        await ada.writes(desk.address, "forged", signed_in=False)
+        await until(lambda: len(inbox.events) == 1)
+        await adapter.send(answer(inbox.events[0], "your code", kind="refusal"))
+        genuine = await asked(desk, ada, inbox)
+        await adapter.send(answer(genuine, "too long", kind="refusal", reply="r2"))
+        await ada.gets(1)
+    assert [plain(mail) for mail in await ada.inbox()] == ["too long"]
+    assert desk.counts["refusal_not_sent"] == 1
+
+
+@pytest.mark.parametrize("files", [True, False])
+async def test_only_a_provider_that_was_seen_to_file_copies_says_that_nothing_was_sent(
+    desk: Desk, ada: Person, inbox: MemoryInbox, choppy: tuple[Choppy, int], files: bool
+) -> None:
+    wire, port = choppy
+    clock = Hurried()
+    more = {"smtp": unencrypted(port), "append_sent": False, "given": {"clock": clock}}
+    async with desk.running(inbox, **more) as adapter:
+        event = await asked(desk, ada, inbox)
+        await adapter.send(answer(event, "first"))
+        (mail,) = await ada.gets()
+        if files:
+            desk.server.put(desk.address, mail.as_bytes(), "Sent")
+        part = answer(event, "second", reply="r2")
+        wire.cut_at(b"\r\n.\r\n")
+        with pytest.raises(Uncertain):
+            await adapter.send(part)
+        clock.ahead = SETTLES + 5
+        if files:
+            assert await adapter.find(part) is None
+        else:
+            with pytest.raises(Uncertain):
+                await adapter.find(part)
+
+
+@pytest.mark.parametrize("word", [b"MAIL FROM:<>", b"RCPT TO"])
+async def test_a_server_that_wants_a_sender_gets_our_address_and_never_our_login(
+    desk: Desk,
+    ada: Person,
+    bob: Person,
+    inbox: MemoryInbox,
+    choppy: tuple[Choppy, int],
+    word: bytes,
+) -> None:
+    wire, port = choppy
+    async with desk.running(inbox, smtp=unencrypted(port, user=bob.address)) as adapter:
+        event = await asked(desk, ada, inbox)
+        wire.answer_to(word, b"550 5.7.1 give a sender\r\n")
+        await adapter.send(answer(event, "notice", kind="notice"))
+        (mail,) = await ada.gets(1)
+    assert mail["Return-Path"] == f"<{desk.address}>"
+    assert wire.cuts == 1

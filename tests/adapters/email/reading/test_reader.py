@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.email.config import LARGEST
 from adapters.email.reading import Limits, Reader, Unreadable, read
 from gateway.errors import Unavailable
 from tests.adapters.email.reading.bombs import COSTLY, REFUSED, WITHIN, filled, mail
@@ -108,6 +109,16 @@ async def test_more_memory_than_the_limit_is_refused() -> None:
 async def test_the_child_stays_within_its_memory(files: int) -> None:
     async with Reader(Limits(size=50 * 2**20)) as reader:
         await check_memory(reader, files)
+
+
+async def test_the_largest_mail_that_may_be_set_up_is_read() -> None:
+    content = bytes(36 * 2**20 + 2**19)
+    file = b"--b\nContent-Type: application/pdf\nContent-Transfer-Encoding: base64\n\n"
+    raw = mail(b"", file + base64.encodebytes(content) + b"\n", b"multipart/mixed; boundary=b")
+    assert 49 * 2**20 < len(raw) <= LARGEST
+    async with Reader(Limits(size=LARGEST)) as reader:
+        (found,) = (await reader.read(raw)).attachments
+    assert found.content == content
 
 
 async def check_memory(reader: Reader, files: int) -> None:
