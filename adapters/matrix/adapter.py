@@ -25,7 +25,7 @@ from adapters.matrix.login import Me, SignIn
 from adapters.matrix.media import Files
 from adapters.matrix.outgoing import KEY
 from adapters.matrix.pace import pace
-from adapters.matrix.parse import Known, Self
+from adapters.matrix.parse import AT, Known, Self
 from adapters.matrix.reception import Reception
 from adapters.matrix.rooms import Rooms
 from adapters.matrix.sync import Syncing
@@ -42,6 +42,8 @@ _TYPING = 8_000
 """Milliseconds after which it fades."""
 _PATIENCE = 15.0
 """Seconds that a send waits for the first sync."""
+_LEEWAY = 3600.0
+"""Seconds by which clocks may differ."""
 _SHOWN = 5_000
 """Messages of ours of which is remembered that they stand there."""
 
@@ -121,9 +123,26 @@ class MatrixAdapter:
         else:
             content = outgoing.text(outbound, self._message_type)
         kind, sealed = await line.keys.seal(room, "m.room.message", content, {KEY: outbound.key})
-        event_id = await self._put(room, kind, outbound.key, sealed, repeatable=False)
+        event_id = await self._said(line, outbound, kind, sealed)
         line.shows(event_id, outgoing.thread_of(outbound.place))
         return Receipt(native_id=event_id)
+
+    async def _said(
+        self, line: _Line, outbound: Outbound, kind: str, sealed: Mapping[str, Any]
+    ) -> str:
+        """A repeated key shows what it showed first, and only that: an earlier preview, or what
+        was removed meanwhile."""
+        room, key = outbound.place.chat, outbound.key
+        if outbound.files:  # never what a preview was
+            return await self._put(room, kind, f"{key}.file", sealed, repeatable=False)
+        earlier = line.tried.get(key)
+        line.tries(key, outbound.text)
+        event_id = await self._put(room, kind, key, sealed, repeatable=False)
+        if line.rooms.is_gone(event_id):
+            return await self._put(room, kind, f"{key}.again", sealed, repeatable=False)
+        if earlier not in (None, outbound.text):
+            await self.edit(outbound, event_id)
+        return event_id
 
     async def edit(self, outbound: Outbound, native_id: str) -> Receipt:
         line = await self._connected()
@@ -138,6 +157,7 @@ class MatrixAdapter:
 
     async def find(self, outbound: Outbound) -> Receipt | None:
         line = await self._connected()
+        since = float(outbound.headers.get(AT, "0"))
         wanted = json.dumps({"senders": [line.me.user], "types": list(_SAYING)})
         query = {"dir": "b", "limit": str(_PAGE), "filter": wanted}
         path = room_path(outbound.place.chat, "messages")
@@ -145,8 +165,10 @@ class MatrixAdapter:
             answer = await self._door.ask("GET", path, query=query)
             chunk = answer.get("chunk")
             for event in chunk if isinstance(chunk, list) else []:
-                if _key_of(event) == outbound.key:
+                if _key_of(event) == outbound.key and event.get("sender") == line.me.user:
                     return Receipt(native_id=str(event.get("event_id", "")))
+                if 0 < _moment(event) < since - _LEEWAY:
+                    return None  # what answers is younger than the question
             end = answer.get("end")
             if not isinstance(end, str) or end == query.get("from"):
                 return None
@@ -349,6 +371,14 @@ class _Line:
         self.shown: OrderedDict[str, None] = OrderedDict()
         """Messages of ours that stood there when they were last looked at."""
 
+        self.tried: OrderedDict[str, str] = OrderedDict()
+        """What was said first under a key, for as long as it matters."""
+
+    def tries(self, key: str, text: str) -> None:
+        self.tried.setdefault(key, text)
+        if len(self.tried) > _TRIED:
+            self.tried.popitem(last=False)
+
     def shows(self, event_id: str, thread: str) -> None:
         self.shown[event_id] = None
         self.shown.move_to_end(event_id)
@@ -358,12 +388,18 @@ class _Line:
             self.rooms.remember(event_id, Known(self.me.user, thread, ours=True))
 
 
+_TRIED = 500
 _SAYING = ("m.room.message", "m.room.encrypted")
 
 
 def _fingerprint(state: State) -> str:
     assert state.olm is not None
     return str(state.olm.account.identity_keys["ed25519"])
+
+
+def _moment(event: Any) -> float:
+    at = event.get("origin_server_ts") if isinstance(event, Mapping) else None
+    return at / 1000 if isinstance(at, int) else 0.0
 
 
 def _key_of(event: Any) -> str:

@@ -109,7 +109,8 @@ class Door:
                 allow_redirects=False,
             ) as answer,
         ):
-            return _read(answer.status, await _content(answer))
+            told = answer.headers.get("Retry-After", "")
+            return _read(answer.status, await _content(answer), told)
 
     async def chunks(self, server: str, media_id: str) -> AsyncIterator[bytes]:
         """The bytes of a file, from this homeserver whoever has it. `Failed` when there are none.
@@ -161,7 +162,7 @@ async def _content(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(found)
 
 
-def _read(status: int, raw: bytes) -> dict[str, Any]:
+def _read(status: int, raw: bytes, retry_after: str) -> dict[str, Any]:
     try:
         answer = json.loads(raw)
     except (ValueError, RecursionError):
@@ -174,6 +175,8 @@ def _read(status: int, raw: bytes) -> dict[str, Any]:
     told = answer if isinstance(answer, dict) else {}
     code, words, wait = told.get("errcode"), told.get("error"), told.get("retry_after_ms")
     after = wait / 1000 if isinstance(wait, int | float) and wait >= 0 else None
+    if retry_after.isdecimal():  # what servers say nowadays, and proxies
+        after = max(after or 0.0, float(retry_after))
     raise Refusal(
         status,
         code if isinstance(code, str) else "",

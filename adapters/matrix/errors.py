@@ -27,6 +27,15 @@ class Refusal(Exception):
         self.after = after
 
 
+class NotDone(Unavailable):
+    """The homeserver is there and could not do this, or did not say so: the fault may lie in one
+    room only, and last."""
+
+
+class Slower(Busy):
+    """The homeserver asked for patience; it may be about one thing only, e.g. joining rooms."""
+
+
 class Unreadable(Exception):
     """An answer that is not what the specification says."""
 
@@ -69,12 +78,12 @@ def _refusal(error: Exception) -> GatewayError:
     if make := CODES.get(error.code):
         return make(words, error.after)
     if error.status == 429:
-        return Busy(words, after=error.after)
+        return Slower(words, after=error.after)
     if error.status == 401:
         return _token(words, None)
     if error.status == 408 or error.status >= 500:
         # 503 is a proxy that passed nothing on. A 500 may come after the event was written.
-        return Unavailable(words) if error.status == 503 else Uncertain(words)
+        return NotDone(words) if error.status == 503 else Uncertain(words)
     return Failed(words) if error.status >= 400 else Unavailable(words)
 
 
@@ -95,7 +104,7 @@ def _account(words: str, after: float | None) -> GatewayError:
 
 
 def _busy(words: str, after: float | None) -> GatewayError:
-    return Busy(words, after=after)
+    return Slower(words, after=after)
 
 
 def _full(words: str, after: float | None) -> GatewayError:
@@ -141,5 +150,5 @@ def translate(error: Exception, *, repeatable: bool) -> GatewayError:
     kind = next(kind for kind in type(error).__mro__ if kind in TABLE)
     ours = TABLE[kind](error)
     if repeatable and isinstance(ours, Uncertain):
-        return Unavailable(str(ours))
+        return NotDone(str(ours))
     return ours

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +10,7 @@ import structlog
 
 from adapters.matrix.client import Door, room_path
 from adapters.matrix.config import MatrixConfig
+from adapters.matrix.errors import NotDone, Slower
 from gateway.errors import Failed
 from gateway.ports import Keep
 
@@ -75,21 +76,29 @@ class Invites:
         the settings of then. Raises `Retryable`, `BadConfig`."""
         inviter = inviter_of(room, self._me)
         if inviter and accepts(self._config, inviter):
+            # Where it does not work now, it is tried again after a restart.
+            await self._keep.set(_PREFIX + room_id, inviter.encode(), ttl=PATIENCE)
             await self._go_in(room_id, inviter)
+            await self._keep.remove(_PREFIX + room_id)
             return
-        if inviter and len(await self._open()) < MOST:
+        if inviter and len(await self.left()) < MOST:
             await self._keep.set(_PREFIX + room_id, inviter.encode(), ttl=PATIENCE)
         self._count("invite_ignored")
         log.info("invite_ignored", room=room_id, inviter=inviter)
 
-    async def again(self) -> None:
-        """Invitations that were left where they are. Raises `Retryable`, `BadConfig`."""
-        for room_id, inviter in await self._open():
+    async def again(self, invitations: Sequence[tuple[str, str]]) -> None:
+        """Those of `left`, with the settings of now. Raises `Retryable`, `BadConfig`."""
+        for room_id, inviter in invitations:
             if accepts(self._config, inviter):
-                await self._go_in(room_id, inviter)
+                try:
+                    await self._go_in(room_id, inviter)
+                except (NotDone, Slower) as problem:
+                    log.warning("invite_waits", room=room_id, reason=str(problem))
+                    continue
                 await self._keep.remove(_PREFIX + room_id)
 
-    async def _open(self) -> list[tuple[str, str]]:
+    async def left(self) -> Sequence[tuple[str, str]]:
+        """Invitations that were left where they are: room and inviter. Raises `Retryable`."""
         return [
             (key.removeprefix(_PREFIX), raw.decode())
             for key, raw in await self._keep.items()

@@ -156,6 +156,13 @@ class Keys:
         if user in olm.users_for_key_query:
             await self._attempt(self._query)
 
+    def has(self, room_id: str, session: str) -> bool:
+        """Whether the key of a session has come."""
+        olm = self._state.olm
+        if olm is None:
+            return False
+        return any((one.room_id, one.id) == (room_id, session) for one in olm.inbound_group_store)
+
     def fresh(self, response: SyncResponse) -> list[tuple[str, str]]:
         """Rooms and sessions whose keys came with a sync."""
         return [

@@ -45,6 +45,10 @@ class Waiting:
         await self._keep.set(_PREFIX + event, msgspec.json.encode(locked), ttl=PATIENCE)
         self._events[event] = locked
 
+    def all(self) -> list[tuple[str, str, str]]:
+        """Room, session and id of each, oldest first."""
+        return [(one.room, one.session, event) for event, one in self._events.items()]
+
     def of(self, room: str, session: str) -> list[str]:
         """Events that a key opens, oldest first."""
         return [

@@ -35,6 +35,8 @@ _KINDS: dict[str, FileKind] = {
     "m.video": "video",
     "m.file": "document",
 }
+AT = "matrix-at"
+"""Header: when an event came, in seconds since the epoch. Its answer is younger."""
 _TEXTS = ("m.text", "m.emote")
 _MXC = re.compile(r"mxc://([A-Za-z0-9.:\[\]-]{1,255})/([A-Za-z0-9_-]{1,255})")
 _PILL = re.compile(r"""href\s*=\s*["']?https://matrix\.to/#/([^"'>\s?]+)""", re.IGNORECASE)

@@ -13,7 +13,7 @@ import structlog
 from adapters.matrix.keys import Keys, Locked, Opened, Spoilt
 from adapters.matrix.locked import Waiting
 from adapters.matrix.media import Files
-from adapters.matrix.parse import Media, Parsed, Self, parse, points_at
+from adapters.matrix.parse import AT, Media, Parsed, Self, parse, points_at
 from adapters.matrix.rooms import Rooms
 from gateway.errors import BadConfig, GatewayError, Retryable
 from gateway.message import Attachment, Grade, Inbound
@@ -81,9 +81,13 @@ class Reception:
 
         Raises `Retryable`, also when the blob store takes nothing, and `BadConfig`.
         """
-        opened = await self._open(room_id, event)
-        if opened is None:
-            return False
+        found = await self._open(room_id, event)
+        taken = isinstance(found, Opened) and await self._take(room_id, found)
+        if not isinstance(found, Locked):
+            await self._waiting.forget(str(event.get("event_id")))
+        return taken
+
+    async def _take(self, room_id: str, opened: Opened) -> bool:
         event, grade = opened.event, opened.grade
         self._rooms.note(event)
         kind, pointed = points_at(event)
@@ -110,7 +114,9 @@ class Reception:
         self._count("broken")
         return True
 
-    async def _open(self, room_id: str, event: Mapping[str, Any]) -> Opened | None:
+    async def _open(
+        self, room_id: str, event: Mapping[str, Any]
+    ) -> Opened | Locked | Spoilt | None:
         if event.get("type") != "m.room.encrypted":
             return Opened(event, _GRADE)
         if not event.get("content"):
@@ -130,10 +136,11 @@ class Reception:
         elif isinstance(found, Spoilt):
             self._count(found.reason)
             log.warning("event_unreadable", event_id=event_id, room=room_id, reason=found.reason)
-        return None
+        return found
 
     async def _hand_in(self, room_id: str, parsed: Parsed) -> bool:
-        event = msgspec.structs.replace(parsed.event, received_at=self._clock.now())
+        now = self._clock.now()
+        event = msgspec.structs.replace(parsed.event, received_at=now, headers={AT: f"{now:.0f}"})
 
         async def quote() -> str:
             return await self._quote(room_id, parsed.quoted)

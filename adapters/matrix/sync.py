@@ -12,14 +12,14 @@ import contextlib
 import json
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from adapters.matrix.client import Door, State, room_path
-from adapters.matrix.errors import FOREIGN
+from adapters.matrix.errors import FOREIGN, NotDone, Slower
 from adapters.matrix.gaps import Gaps, after_we_came
 from adapters.matrix.invites import Invites
 from adapters.matrix.keys import Keys
@@ -38,6 +38,13 @@ BEHIND = 32
 """Syncs that may be under way at once; what they brought is in memory."""
 TIMELINE = 50
 """Most events of one room in one sync; what lies before them is a gap."""
+_BEHIND_STUCK = 2_000
+"""The same while the oldest ones wait for a room with which the homeserver has trouble."""
+_ROOM_PATIENCE = 3600.0
+"""Seconds for which one room's history or event is asked for while the homeserver works."""
+_INVITE_PATIENCE = 60.0
+_SMALL = ("invite", "leave")
+"""Jobs that come again after a restart, or do not matter."""
 _LONGEST = 30.0
 _GRACE = 30.0
 """Seconds beyond the request's own time after which its connection counts as dead."""
@@ -128,6 +135,9 @@ class Syncing:
         self._batches: deque[_Batch] = deque()
         self._held: set[str] = set()
         """Lanes whose next event the inbox did not take."""
+        self._stuck: set[str] = set()
+        """Lanes for which the homeserver does not do what it is asked."""
+        self._looked_at_locked = False
         self._read: dict[str, str] = {}
         """The last event of each room that was taken in, for its receipt."""
         self._changed = asyncio.Event()
@@ -164,11 +174,19 @@ class Syncing:
             answer = await self._sync(token, full=True, timeout=0)
         if not token:
             log.info("matrix_first_start", rooms=len(_rooms(answer, "join")))
+        invitations = await self._invites.left()
         token = await self._arrived(answer, token, group)
         self._ready.set()
-        await self._invites.again()
+        group.create_task(self._enter_rooms(invitations))
         await self._settle()
         return token
+
+    async def _enter_rooms(self, invitations: Sequence[tuple[str, str]]) -> None:
+        """Invitations of earlier. Entering a room may take minutes, and nobody waits for it."""
+        try:
+            await self._invites.again(invitations)
+        except Retryable as problem:
+            log.warning("invites_wait", reason=str(problem))
 
     async def _stand(self) -> str:
         raw = await self._keep.get(_STAND)
@@ -211,6 +229,12 @@ class Syncing:
         for room_id, session in await self._take_state(answer):
             for event_id in self._waiting.of(room_id, session):
                 self._queue(batch, room_id, event_id, self._unlocked(room_id, event_id), group)
+        if not self._looked_at_locked:
+            self._looked_at_locked = True
+            # Their keys may have come just before our end.
+            for room_id, session, event_id in self._waiting.all():
+                if self._keys.has(room_id, session):
+                    self._queue(batch, room_id, event_id, self._unlocked(room_id, event_id), group)
         await self._keys.maintain()
         for room_id, found in _rooms(answer, "invite").items():
             job = self._invited(room_id, found)
@@ -272,7 +296,6 @@ class Syncing:
         async def take() -> None:
             event = await self._rooms.event(room_id, event_id)
             if event is not None:
-                await self._waiting.forget(event_id)
                 await self._reception.take(room_id, event)
                 self._count("decrypted_late")
 
@@ -321,12 +344,26 @@ class Syncing:
         del self._lanes[room_id]
 
     async def _done(self, room_id: str, name: str, job: Job) -> None:
-        wait = 0.5
+        wait, waited = 0.5, 0.0
         while True:
             try:
                 await job()
             except BadConfig:
                 raise
+            except (NotDone, Slower) as problem:
+                # One room's trouble: the others go on.
+                self._stuck.add(room_id)
+                self._held.discard(room_id)
+                self._changed.set()
+                if self._reachable and isinstance(problem, NotDone):
+                    waited += wait
+                if waited > (_INVITE_PATIENCE if name in _SMALL else _ROOM_PATIENCE):
+                    self._count("room_given_up")
+                    log.error("room_given_up", room=room_id, name=name, reason=str(problem))
+                    break
+                seconds = max(problem.after or 0.0, wait * random.uniform(0.7, 1.0))
+                await self._clock.sleep(seconds)
+                wait = min(wait * 2, _LONGEST)
             except Retryable as later:
                 if not self._held:
                     log.warning("events_wait", reason=str(later))
@@ -335,12 +372,12 @@ class Syncing:
                 wait = min(wait * 2, _LONGEST)
             except Exception as problem:  # noqa: BLE001 - one event must not make us deaf
                 if self._reception.gives_up_on(name, problem):
-                    self._held.discard(room_id)
-                    return
+                    break
                 await self._clock.sleep(wait)
             else:
-                self._held.discard(room_id)
-                return
+                break
+        self._held.discard(room_id)
+        self._stuck.discard(room_id)
 
     def _ended(self, batch: _Batch) -> None:
         batch.left -= 1
@@ -383,7 +420,7 @@ class Syncing:
             async with asyncio.timeout(SETTLE):
                 while self._lanes:
                     await self._next_change()
-        while self._held or len(self._batches) > BEHIND:
+        while self._held or len(self._batches) > (_BEHIND_STUCK if self._stuck else BEHIND):
             await self._next_change()
 
     async def _next_change(self) -> None:

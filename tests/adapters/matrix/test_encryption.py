@@ -122,8 +122,9 @@ async def test_after_a_restart_both_sides_still_understand_each_other(
     assert secret.inbox.texts == ["first", *(f"while away {number}" for number in range(3))]
 
 
+@pytest.mark.parametrize("stored", [True, False], ids=["at-once", "after-a-restart"])
 async def test_what_cannot_be_read_yet_is_kept_and_answered_when_its_key_comes(
-    secret: Scene, person: SecretPerson
+    secret: Scene, person: SecretPerson, stored: bool
 ) -> None:
     async with Proxy.before(secret.server.url) as proxy:
         person.client.homeserver = proxy.url
@@ -140,7 +141,13 @@ async def test_what_cannot_be_read_yet_is_kept_and_answered_when_its_key_comes(
         async with secret.running() as adapter:
             await adapter.send(secret.part("still here", reply="r2"))
             ((path, key),) = proxy.kept
+            secret.inbox.down = not stored
             await secret.person.repeat(path, key)
+            await until(lambda: secret.inbox.offered)
+            if stored:
+                await secret.taken(2)
+        secret.inbox.down = False
+        async with secret.running():
             await secret.taken(2)
         person.client.homeserver = secret.server.url
 

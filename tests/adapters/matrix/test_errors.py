@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from nio import exceptions as nio
 
+from adapters.matrix.client import _read
 from adapters.matrix.errors import CODES, FOREIGN, NEVER_SENT, Refusal, Unreadable, translate
 from gateway.errors import (
     BadConfig,
@@ -80,7 +81,7 @@ def test_every_status_leads_somewhere(status: int) -> None:
     ],
 )
 def test_the_table_reads(error: Exception, ours: type[GatewayError]) -> None:
-    assert type(translate(error, repeatable=False)) is ours
+    assert isinstance(translate(error, repeatable=False), ours)
 
 
 def test_a_wait_is_handed_on() -> None:
@@ -99,3 +100,17 @@ def test_words_of_the_server_are_kept_short_and_on_one_line() -> None:
     assert len(words) < 300
     assert "\n" not in words
     assert all(code.startswith("M_") for code in CODES)
+
+
+def test_how_long_to_wait_is_told_in_the_header_or_in_the_answer() -> None:
+    for raw, header, after in (
+        (b"slow down", "7", 7.0),
+        (b'{"retry_after_ms": 2500}', "", 2.5),
+        (b'{"retry_after_ms": 2500}', "3", 3.0),
+        (b"{}", "Wed, 21 Oct 2015 07:28:00 GMT", None),
+    ):
+        with pytest.raises(Refusal) as refused:
+            _read(429, raw, header)
+        ours = translate(refused.value, repeatable=False)
+        assert isinstance(ours, Busy)
+        assert ours.after == after

@@ -382,3 +382,43 @@ async def test_being_put_out_of_a_room_is_survived_and_the_room_forgotten(scene:
         await scene.taken()
 
     assert scene.inbox.texts == ["come back"]
+
+
+@pytest.mark.parametrize("status", [502, 429])
+async def test_a_room_that_cannot_be_entered_stops_no_other(
+    scene: Scene, proxy: Proxy, status: int
+) -> None:
+    body = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 600_000} if status == 429 else {}
+    proxy.fault("POST", "/join/", "status", times=10_000, status=status, body=body)
+    async with scene.running(invites="all"):
+        await scene.person.room(scene.bot.id)
+        await until(lambda: proxy.struck)
+        for number in range(3):
+            await scene.person.say(scene.room, str(number))
+            await scene.taken(number + 1)
+    proxy.heal()
+    async with scene.running(invites="all"):
+        await until(lambda: scene.counts["joined"])
+
+
+async def test_a_history_that_cannot_be_read_stops_no_other_room(
+    scene: Scene, proxy: Proxy
+) -> None:
+    other = await scene.person.room(scene.bot.id)
+    await scene.bot.join(other)
+    async with scene.running():
+        await scene.person.say(scene.room, "before")
+        await scene.taken()
+    for number in range(TIMELINE + 2):
+        await scene.person.say(scene.room, str(number))
+    proxy.fault("GET", "/messages", "status", times=10_000, status=500)
+    async with scene.running():
+        await until(lambda: proxy.struck)
+        for number in range(2):
+            await scene.person.say(other, f"other {number}")
+            await until(lambda wanted=f"other {number}": wanted in scene.inbox.texts)
+        assert "0" not in scene.inbox.texts
+        proxy.heal()
+        await scene.taken(TIMELINE + 5)
+    here = [one.text for one in scene.inbox.events if one.place.chat == scene.room]
+    assert here == ["before", *map(str, range(TIMELINE + 2))]

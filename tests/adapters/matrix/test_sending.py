@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.matrix.outgoing import KEY
+from adapters.matrix.parse import AT
 from gateway.errors import BadConfig, Busy, Failed, Unavailable, Uncertain
 from gateway.message import Attachment
 from gateway.ports import Services
@@ -148,6 +149,51 @@ async def test_a_send_that_is_cut_is_found_or_sent_again_and_stands_once(
         assert proxy.calls["PUT send"] == 2
 
     assert await scene.texts() == ["once"]
+
+
+async def test_an_answer_is_shown_where_its_preview_was_cut_and_came_late(
+    scene: Scene, proxy: Proxy
+) -> None:
+    async with scene.running() as adapter:
+        proxy.fault("PUT", "/send/", "cut_after")
+        with pytest.raises(Uncertain):
+            await adapter.send(scene.part("It is"))
+        await adapter.send(scene.part("It is done."))
+
+    assert await scene.texts() == ["It is done."]
+
+
+async def test_an_answer_is_shown_where_its_preview_was_removed_or_was_no_file(
+    scene: Scene,
+) -> None:
+    given = scene.services()
+    async with scene.running(given) as adapter:
+        first = await adapter.send(scene.part("It is"))
+        await scene.person.ask(
+            "PUT", f"/rooms/{scene.room}/redact/{first.native_id}/t1", {"reason": "no"}
+        )
+        await scene.person.say(scene.room, "removed")
+        await scene.taken()
+        with pytest.raises(Failed, match="gone"):
+            await adapter.edit(scene.part("It is d"), first.native_id)
+        again = await adapter.send(scene.part("It is done."))
+        assert await adapter.send(scene.part("It is done.")) == again
+        await adapter.send(scene.part("a film", reply="r2"))
+        paper = await stored(given, b"%PDF-1", media_type="application/pdf")
+        await adapter.send(scene.part(files=(paper,), reply="r2"))
+
+    assert await scene.texts() == ["It is done.", "a film", "document.pdf"]
+
+
+async def test_what_is_older_than_the_question_is_no_answer(scene: Scene) -> None:
+    async with scene.running() as adapter:
+        await scene.person.say(scene.room, "well?")
+        (question,) = await scene.taken()
+        sent = await adapter.send(scene.part("yes"))
+        assert await adapter.find(scene.part("yes", headers=question.headers)) == sent
+        await adapter.send(scene.part("and no", reply="r2"))
+        later = {AT: str(float(question.headers[AT]) + 2 * 3600)}
+        assert await adapter.find(scene.part("yes", headers=later)) is None
 
 
 async def test_a_send_is_found_by_another_gateway_behind_many_others(scene: Scene) -> None:
