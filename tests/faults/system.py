@@ -134,17 +134,17 @@ class System:
     def program(self, name: str) -> Program:
         return self.programs[name]
 
-    async def up(self, seconds: float = 60.0) -> float:
+    async def up(self, seconds: float = 120.0) -> float:
         """Wait until the gateways answer; the moment, by `time.monotonic`."""
         await until(self._answers, seconds)
         return time.monotonic()
 
-    async def connected(self, seconds: float = 60.0) -> float:
+    async def connected(self, seconds: float = 120.0) -> float:
         """Wait until every account is up, too."""
         await until(self._ready, seconds)
         return time.monotonic()
 
-    async def complete(self, seconds: float = 60.0) -> None:
+    async def complete(self, seconds: float = 120.0) -> None:
         """Wait until every process works, those in reserve, too."""
         await self.connected(seconds)
         workers = [one for name, one in self.programs.items() if name.startswith("worker")]

@@ -4,6 +4,7 @@ doubled or uncertain, sessions and the history nothing lost."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -22,9 +23,15 @@ WORD_BY_WORD = ("--token-delay", "0.015")
 """So that there are previews to die in."""
 
 
-async def rounds(wanted: Sequence[Strike], report: Report, engine: Sequence[str]) -> None:
+async def rounds(
+    wanted: Sequence[Strike], report: Report, engine: Sequence[str], start: asyncio.Lock
+) -> None:
+    """`start` is held while programs start: all at once, they keep each other from it."""
     tally = Tally()
-    async with chatting(gateways=2, workers=2, engine=engine) as (system, chat):
+    async with contextlib.AsyncExitStack() as stack:
+        async with start:
+            whole = chatting(gateways=2, workers=2, engine=engine)
+            system, chat = await stack.enter_async_context(whole)
         await play(system, chat, wanted, tally)
         verdict = await system.judged()
         asked = Counter(token for one in system.questions() for token in tokens(one))
@@ -37,9 +44,10 @@ async def rounds(wanted: Sequence[Strike], report: Report, engine: Sequence[str]
 
 async def side_by_side(every: Sequence[Strike], report: Report) -> None:
     """Half of them where answers grow, half where they stand at once."""
+    start = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
-        group.create_task(rounds(every[1::2], report, WORD_BY_WORD))
-        group.create_task(rounds(every[::2], report, ()))
+        group.create_task(rounds(every[1::2], report, WORD_BY_WORD, start))
+        group.create_task(rounds(every[::2], report, (), start))
 
 
 async def test_death_at_any_point_loses_and_doubles_nothing(report: Report) -> None:
@@ -52,10 +60,10 @@ async def test_death_at_any_point_loses_and_doubles_nothing(report: Report) -> N
 async def test_death_at_any_point_again_and_again(
     report: Report, times: int, engine: Sequence[str]
 ) -> None:
-    every = strikes(POINTS, times)
+    every, start = strikes(POINTS, times), asyncio.Lock()
     async with asyncio.TaskGroup() as group:
         for some in (every[::2], every[1::2]):
-            group.create_task(rounds(some, report, engine))
+            group.create_task(rounds(some, report, engine, start))
 
 
 async def test_what_discord_and_a_line_can_do(report: Report) -> None:
