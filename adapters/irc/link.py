@@ -186,7 +186,7 @@ class Link:
             code = line.command
             if code == "CAP":
                 self._negotiate(line)
-            elif code == "AUTHENTICATE":
+            elif code == "AUTHENTICATE" and self._wants_sasl:
                 self._authenticate()
             elif code == "903":
                 signed_in = True

@@ -131,6 +131,23 @@ async def test_a_server_without_sasl_is_tried_again_and_never_used_unknown() -> 
         assert isinstance(await bot.ended(), Unavailable)
 
 
+@pytest.mark.parametrize("more", [{}, {"password": "secret", "login": "nickserv"}])
+async def test_who_asks_for_what_was_not_offered_gets_nothing(more: dict[str, object]) -> None:
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"AUTHENTICATE +\r\nPING :1\r\n")
+        while not said or b"PONG" not in said[-1]:
+            said.append(await reader.readline())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        config = settings(server.sockets[0].getsockname()[1], **more)
+        async with running(config) as bot:
+            assert isinstance(await bot.ended(), Unavailable)
+    assert not [line for line in said if b"AUTHENTICATE" in line]
+
+
 async def test_the_password_may_go_to_nickserv_instead(fake: FakeIrc) -> None:
     config = settings(fake.port, password="se cret", login="nickserv", account="bot")
     async with running(config) as bot:
