@@ -136,13 +136,15 @@ async def test_cuts_are_listed_and_a_revoked_password_stops_the_account() -> Non
         refused = await chat.say("ada", "refused")
         await answered(chat, await chat.say("ada", "goes on"))
         fake.faulted.clear()
+        connected = fake.user(BOT)
         fake.faults.append("cut_unconfirmed")
         cut = await chat.say("ada", "the answer is cut")
 
-        async def met() -> bool:
-            return bool(fake.faulted)
+        async def connected_anew() -> bool:
+            return fake.user(BOT) not in (connected, None)
 
-        await until(met, 60.0)
+        # What is said to a connection that is about to be cut is heard by nobody.
+        await until(connected_anew, 60.0)
         fake.faulted.clear()
         await answered(chat, await chat.say("ada", "go on"))
         verdict = await system.judged()
