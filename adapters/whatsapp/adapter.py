@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,10 +95,12 @@ class WhatsAppAdapter:
         return await self._pace.spare(outbound.place.chat)
 
     async def send(self, outbound: Outbound) -> Receipt:
-        await self._check_window(outbound)
+        known = await self._check_window(outbound)
         media = await self._uploaded(outbound) if outbound.files else ""
         answer = await self._api.send(outgoing.message(outbound, media))
         messages = answer.get("messages")
+        if not known:
+            await self._note_stranger(outbound)
         first = messages[0] if isinstance(messages, list) and messages else None
         native_id = first.get("id") if isinstance(first, dict) else None
         return Receipt(native_id=native_id if isinstance(native_id, str) else "")
@@ -161,16 +164,24 @@ class WhatsAppAdapter:
     async def close(self) -> None:
         await self._api.close()
 
-    async def _check_window(self, outbound: Outbound) -> None:
+    async def _check_window(self, outbound: Outbound) -> bool:
+        """Whether the person has been noted before."""
         chat = await self._notes.chat(outbound.place.chat)
         noted = chat.at if chat is not None else 0.0
         asked = float(outbound.headers.get(WROTE_AT, 0.0))
         if self._services.clock.now() - max(noted, asked) < WINDOW:
-            return
+            return chat is not None
         self._services.count("outside_window")
         if self._config.template:
             await self._send_template(outbound.place.chat)
         raise Failed(_LATE)
+
+    async def _note_stranger(self, outbound: Outbound) -> None:
+        """Who was answered may be written to for a day: that they were let in is told without a
+        message of theirs at hand. Strangers are answered once a day, and few of them."""
+        with contextlib.suppress(Retryable):
+            at = float(outbound.headers.get(WROTE_AT, 0.0))
+            await self._notes.wrote(outbound.place.chat, at, outbound.reply_to)
 
     async def _send_template(self, chat: str) -> None:
         """Asks the person to write, once a day. The answer itself stays on the operator's list."""

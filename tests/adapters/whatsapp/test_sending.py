@@ -10,7 +10,7 @@ import pytest
 
 from adapters.whatsapp.errors import TABLE, translate
 from gateway.errors import BadConfig, Busy, Failed, GatewayError, Unavailable, Uncertain
-from gateway.message import Attachment, Button, Place
+from gateway.message import Attachment, Button, Place, ReplyId
 from tests.adapters.whatsapp.scene import ADA, BOB, Desk, part
 from tests.fakes.stores import MemoryBlobs
 from tests.fakes.whatsapp import FakeWhatsApp
@@ -162,7 +162,7 @@ async def test_who_has_never_written_is_not_written_to(desk: Desk, whatsapp: Fak
     assert desk.counts["outside_window"] == 1
 
 
-async def test_a_stranger_is_told_so_and_nothing_is_noted_of_them(
+async def test_a_stranger_is_noted_once_they_were_told_something_and_not_before(
     desk: Desk, whatsapp: FakeWhatsApp
 ) -> None:
     desk.inbox.ignores = lambda event: True
@@ -171,8 +171,10 @@ async def test_a_stranger_is_told_so_and_nothing_is_noted_of_them(
     assert await desk.records.items("adapter/whatsapp:default") == []
 
     (event,) = desk.inbox.offered
-    await desk.adapter.send(part("who are you?", chat=BOB, headers=event.headers))
-    assert whatsapp.texts(BOB) == ["who are you?"]
+    await desk.adapter.send(part("your code is 1", chat=BOB, headers=event.headers))
+    # Told of our own accord, without a message of theirs at hand.
+    await desk.adapter.send(part("you have been let in", chat=BOB, reply=ReplyId("r2")))
+    assert whatsapp.texts(BOB) == ["your code is 1", "you have been let in"]
 
 
 async def test_after_a_day_a_send_fails_with_words_that_help(

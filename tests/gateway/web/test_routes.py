@@ -12,6 +12,7 @@ PUBLIC = {
     "GET /readyz",
     "POST /api/v1/login",
     "POST /webhooks/{kind}/{account}",
+    "GET /webhooks/{kind}/{account}",
     "GET /",
     "GET /login",
 }
