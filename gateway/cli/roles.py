@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 INTERNAL = 70
-
-E = TypeVar("E", bound=BaseException)
 
 
 class PortTaken(BadConfig):
@@ -125,23 +123,29 @@ def _run_until_asked(settings: Settings, work: Callable[[], Coroutine[Any, Any, 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_until_asked(work))
-        except* BadConfig as refused:
-            raise _first(refused) from None
-        except* OSError as problem:
-            first = _first(problem)
-            if first.errno != errno.EADDRINUSE:
-                raise
-            raise PortTaken(
-                "http.port",
-                f"{settings.http.port} is in use by another program",
-                "choose another: moltgate run --port 8081",
-            ) from None
+        except (BaseExceptionGroup, OSError) as problem:
+            # Not by `except*`: Python 3.11.2, which is Debian 12's, wraps what is raised there.
+            if refused := _first(problem, lambda each: isinstance(each, BadConfig)):
+                raise refused from None
+            if _first(problem, _port_is_taken):
+                raise PortTaken(
+                    "http.port",
+                    f"{settings.http.port} is in use by another program",
+                    "choose another: moltgate run --port 8081",
+                ) from None
+            raise
 
 
-def _first(group: BaseExceptionGroup[E]) -> E:
-    for each in group.exceptions:
-        return _first(each) if isinstance(each, BaseExceptionGroup) else each
-    raise AssertionError("a group is never empty")
+def _port_is_taken(problem: BaseException) -> bool:
+    return isinstance(problem, OSError) and problem.errno == errno.EADDRINUSE
+
+
+def _first(problem: BaseException, wanted: Callable[[BaseException], bool]) -> BaseException | None:
+    """The first such error in a group of groups, or the error itself."""
+    if isinstance(problem, BaseExceptionGroup):
+        found = (_first(each, wanted) for each in problem.exceptions)
+        return next((each for each in found if each is not None), None)
+    return problem if wanted(problem) else None
 
 
 async def _until_asked(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
