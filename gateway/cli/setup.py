@@ -137,11 +137,12 @@ def _connect(
         _show_steps(spec, answers)
     while True:
         _answer(spec, answers, given, ask=ask)
-        problem = _try_adapter(spec, answers) if probe else ""
+        problem = _try_adapter(spec, answers, probe=probe)
         if not problem:
             return
         if not ask:
-            raise Failed(f"{problem}; nothing was written; --no-probe writes without trying")
+            remedy = "; --no-probe writes without trying" if probe else ""
+            raise Failed(f"{problem}; nothing was written{remedy}")
         complain(problem)
         if not typer.confirm("Try again?", default=True):
             answers.adapters.pop(kind)
@@ -215,13 +216,16 @@ def _ask_secret(title: str) -> str:
     return answer.strip()
 
 
-def _try_adapter(spec: AdapterSpec, answers: Answers) -> str:
-    """Why it does not work; empty when it does, or nobody can be asked."""
+def _try_adapter(spec: AdapterSpec, answers: Answers, *, probe: bool) -> str:
+    """Why it does not work; empty when it does, or nobody is asked. What the schema does not take
+    is never written."""
     from gateway.cli.probes import probe_adapter
     from gateway.message import Account
 
     try:
         config = _config(spec, answers)
+        if not probe:
+            return ""
         found = run(probe_adapter(spec, Account(kind=spec.kind), config, answers.public_url))
     except GatewayError as problem:
         return str(problem)

@@ -301,12 +301,13 @@ def test_init_takes_a_platforms_answers_from_its_variables_and_from_settings(
     assert DISCORD not in text
 
 
+@pytest.mark.parametrize("probe", ["--probe", "--no-probe"])
 def test_init_names_the_setting_that_is_not_answered(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, probe: str
 ) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
 
-    assert invoke(["init", "--home", str(tmp_path), "--yes", "--with", "discord"]) == 1
+    assert invoke(["init", "--home", str(tmp_path), "--yes", "--with", "discord", probe]) == 1
 
     assert "adapters.discord.token" in (said := capsys.readouterr().err)
     assert "DISCORD_TOKEN" in said
