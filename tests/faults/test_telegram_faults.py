@@ -45,7 +45,7 @@ async def test_events_that_come_up_to_five_times_at_once_are_answered_once() -> 
 
 
 async def test_late_messages_are_answered_in_order_and_too_late_ones_refused_visibly() -> None:
-    async with System.started(telegram=True, engine=("--latency", "3")) as system:
+    async with System.started(telegram=True, engine=("--latency", "8")) as system:
         await system.connected()
         now, telegram = int(time.time()), system.telegram
         await telegram.say("ada", "keeps the lane busy")
