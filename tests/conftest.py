@@ -25,18 +25,6 @@ settings.load_profile("moltgate")
 _numbers = count()
 
 
-_PROCESSES = ("faults", "journeys")
-"""Folders whose tests wait for other processes more than they work."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups for two processes, each in the order of its files, always the same."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        name = "processes" if folder in _PROCESSES else "parts"
-        item.add_marker(pytest.mark.xdist_group(name))
-
-
 def start_redis(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """A redis-server on ``folder/redis.sock``, AOF on; waits until it answers."""
     server = str(find_server().path)
