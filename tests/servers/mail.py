@@ -194,7 +194,7 @@ class MailServer:
         for file in (*folder.glob("dovecot*"), *self._home(address).glob("Maildir/dovecot.index*")):
             file.unlink(missing_ok=True)
         validity = int(time.time()) + next(_numbers)
-        (folder / "dovecot-uidlist").write_text(f"3 V{validity} N1 G{'0' * 31}{validity % 10}\n")
+        (folder / "dovecot-uidlist").write_text(f"3 V{validity} N1 G{validity:032x}\n")
         shutil.chown(folder / "dovecot-uidlist", _USER, _USER)
 
     def waiting(self) -> int:
