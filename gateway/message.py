@@ -80,6 +80,12 @@ class Attachment(_Value, frozen=True):
     """What was read from it (OCR, transcript, document text)."""
     problem: str = ""
     """Why there is nothing to read, in words for the user; empty when all is well."""
+    note: str = ""
+    """What is to be known of `text`, for user and model: what was left out, what is doubtful."""
+    reader: str = ""
+    """Who read it, e.g. ``tesseract 5.5.4 (eng)``."""
+    picture: str = ""
+    """Digest of a re-encoded, smaller copy of a picture, for models that see."""
 
 
 class Button(_Value, frozen=True):

@@ -135,6 +135,7 @@ SECTIONS: tuple[tuple[str, str], ...] = (
     ("access", "gateway.access.config:AccessConfig"),
     ("turns", "gateway.turn:TurnConfig"),
     ("delivery", "gateway.delivery:DeliveryConfig"),
+    ("media", "multimodal.config:MediaConfig"),
     ("fallback", "engine.config:FallbackConfig"),
 )
 """Top-level sections with one schema each: name in the file, ``module:class``."""

@@ -43,9 +43,10 @@ from gateway.ports.engine import (
     Restarted,
     Text,
     Usage,
+    Voice,
 )
 from gateway.ports.lanes import LanePolicy, Lanes, LaneView, Lease, Mode, Session
-from gateway.ports.stores import Blobs, Clock, EventLog, Keep, LogEntry, Records
+from gateway.ports.stores import Blobs, Clock, EventLog, Keep, LogEntry, Notices, Records
 
 __all__ = [
     "Accepted",
@@ -74,6 +75,7 @@ __all__ = [
     "LogEntry",
     "Mode",
     "NarrowsCapabilities",
+    "Notices",
     "Paces",
     "Prepare",
     "Probe",
@@ -92,6 +94,7 @@ __all__ = [
     "ShowsTyping",
     "Text",
     "Usage",
+    "Voice",
     "WebhookAnswer",
     "renders",
 ]

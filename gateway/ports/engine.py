@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from gateway.message import ConversationId, Inbound
+from gateway.message import Attachment, ConversationId, Inbound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
     role: Literal["system", "user", "assistant"]
     content: str
+    pictures: tuple[str, ...] = ()
+    """Digests of PNG or JPEG blobs, for a model that sees; for any other `content` is enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,4 +96,13 @@ class ListsEngines(Protocol):
 
 class Enricher(Protocol):
     async def enrich(self, inbound: Inbound) -> Inbound:
-        """Attachments with their `text` filled in; a failure becomes a visible `problem`."""
+        """Attachments with their `text` filled in; a failure becomes a visible `problem`.
+
+        Repeating it is cheap: what was read is remembered.
+        """
+
+
+class Voice(Protocol):
+    async def speak(self, text: str, tenant: str) -> Attachment | None:
+        """A voice message (ogg/opus) that says a text given in CommonMark; None when there is none
+        to be had, which is logged and never keeps an answer back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +98,17 @@ class EventLog(Protocol):
 
         ``None`` for an entry means that some may have been missed: read again.
         """
+
+
+class Notices(Protocol):
+    """What other programs publish on the store's server, and what they left there."""
+
+    def follow(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes | None]]:
+        """Everything published on a channel from the moment the block is entered. None whenever
+        some may have been missed, and first of all: then the state has to be looked up."""
+
+    async def value(self, key: str) -> bytes | None:
+        """A plain string of theirs. Raises `Unavailable`."""
 
 
 class Blobs(Protocol):

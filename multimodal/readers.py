@@ -1,0 +1,73 @@
+"""What a media worker's process has for each kind of job. Sync: each process reads one at a time.
+
+A reader is built at the first job of its kind and stays, with its models and handles. What it
+unpacks it unpacks in a confined child (`multimodal.confined`), never in its own process.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Protocol
+
+from multimodal.config import MediaConfig
+from multimodal.jobs import Job, JobKind, Reading
+
+
+class Unreadable(Exception):
+    """The file's own fault, or a limit's: trying again changes nothing.
+
+    `problem` is in words for the user, the beginning of a sentence in lower case: ``it is
+    encrypted``, ``it has more than 50 million pixels``.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class NotSetUp(Exception):
+    """A library, a program or a model is missing here: the operator is told what to do, the user
+    that there is no reader. `remedy` is one sentence, e.g. a command."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}: {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+Store = Callable[[bytes], str]
+"""Puts bytes into the blob store and gives their digest."""
+
+
+class Reader(Protocol):
+    def read(self, job: Job, content: bytes) -> Reading:
+        """`content` is the blob's, empty for ``tts``. Raises `Unreadable` and `NotSetUp`; anything
+        else is a fault of ours, and the job is tried again."""
+
+    def close(self) -> None: ...
+
+
+Build = Callable[[MediaConfig, Store], Reader]
+
+READERS: dict[JobKind, str] = {
+    "ocr": "multimodal.ocr.reader:PictureReader",
+    "asr": "multimodal.asr.reader:SoundReader",
+    "doc": "multimodal.documents.reader:DocumentReader",
+    "tts": "multimodal.tts.reader:SpeechReader",
+}
+"""``module:class``, imported at the first job: a host that only hears loads nothing else."""
+
+
+def build(kind: JobKind, config: MediaConfig, store: Store) -> Reader:
+    """Raises `NotSetUp` when a library of the reader is not installed."""
+    module, _, name = READERS[kind].partition(":")
+    try:
+        made: Build = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as missing:
+        if missing.name is not None and missing.name.split(".")[0] in ("multimodal", "gateway"):
+            raise
+        raise NotSetUp(
+            f"{missing.name} is not installed", "install it with: pip install 'moltgate[media]'"
+        ) from missing
+    return made(config, store)
