@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable
@@ -18,6 +19,7 @@ CRASH_LOOP = 70
 
 _SET_PDEATHSIG = 1
 _READY_FD = "MOLTGATE_READY_FD"
+_BELL_FD = "MOLTGATE_BELL_FD"
 
 
 def dies_with_parent(*, gently: bool = False) -> Callable[[], None] | None:
@@ -97,6 +99,55 @@ class Ready:
                 return await asyncio.shield(self._said)
         except TimeoutError:
             return False
+
+
+def _take_bell() -> int:
+    """The descriptor the supervisor gave us, kept from whatever we start ourselves; -1 without."""
+    given = os.environ.pop(_BELL_FD, "")
+    try:
+        descriptor = int(given)
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.set_inheritable(descriptor, False)
+            return descriptor
+    except (ValueError, OSError):
+        pass
+    return -1
+
+
+_bell = _take_bell()  # while nobody has started anything that could inherit it
+
+
+def ring() -> None:
+    """Tell the supervisor, if there is one, that jobs wait for the media role. From any thread;
+    never waits: in a full pipe the rings before this one say it already."""
+    if _bell >= 0:
+        with suppress(OSError):
+            os.write(_bell, b"1")
+
+
+class Bell:
+    """The parent's end: children that are given `fd` and `environment` can `ring`."""
+
+    def __init__(self, heard: Callable[[], None]) -> None:
+        self._heard = heard
+        self._reading, self.fd = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self.fd, False)  # for the children, too: it belongs to the pipe
+        asyncio.get_running_loop().add_reader(self._reading, self._hear)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {_BELL_FD: str(self.fd)}
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._reading)
+        os.close(self._reading)
+        os.close(self.fd)
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._reading, 64 * 1024)
+            self._heard()
 
 
 class GiveUp(GatewayError):
