@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Literal, NewType, TypeVar
+from typing import Literal, NewType, TypedDict, TypeVar, Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -238,6 +238,43 @@ def conversation_id(
 def inbound_id(account: Account, chat: str, native: str, event: str = "m") -> InboundId:
     """Identity of an event: platform, account, chat, native id, and what happened to it."""
     return InboundId(f"{account.key}/{quote(chat, safe='')}/{quote(native, safe='')}/{event}")
+
+
+class What(TypedDict, total=False):
+    """What an event says, as the fields of `Inbound` do."""
+
+    kind: InboundKind
+    text: str
+    attachments: tuple[Attachment, ...]
+    native_id: str
+    target: str
+    reply_to: str
+    quote: str
+    mentions: tuple[str, ...]
+    addressed: bool
+    headers: dict[str, str]
+    sent_at: float
+
+
+def happened(
+    account: Account,
+    place: Place,
+    sender: Sender,
+    *,
+    native: str,
+    event: str = "m",
+    **what: Unpack[What],
+) -> Inbound:
+    """An event of a platform with its ids made of where and by whom it was; `native` and `event`
+    as in `inbound_id`."""
+    return Inbound(
+        id=inbound_id(account, place.chat, native, event),
+        conversation=conversation_id(account, place, sender),
+        account=account,
+        place=place,
+        sender=sender,
+        **what,
+    )
 
 
 def reply_id(about: str, kind: str = "") -> ReplyId:

@@ -24,11 +24,9 @@ from gateway.message import (
     Account,
     Attachment,
     Inbound,
-    InboundKind,
     Place,
     Sender,
-    conversation_id,
-    inbound_id,
+    happened,
 )
 
 _WRITTEN = frozenset({0, 19})
@@ -79,8 +77,8 @@ def message(message: Message, place: Place, me: Self, *, edited: bool = False) -
     text = _text(message, me)
     if not text and not files:
         return None
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         sender,
         native=message.id,
@@ -105,8 +103,8 @@ AFTER = "discord-after"
 
 
 def removed(message_id: str, place: Place, sender: Sender, me: Self) -> Inbound:
-    return _inbound(
-        me,
+    return happened(
+        me.account,
         place,
         sender,
         native=message_id,
@@ -125,8 +123,8 @@ def reaction(reaction: Reaction, place: Place, me: Self) -> Inbound | None:
     sender = _person(user or User(id=reaction.user_id), reaction.member)
     emoji = reaction.emoji
     name = f":{emoji.name}:" if emoji.id else emoji.name or ""
-    return _inbound(
-        me,
+    return happened(
+        me.account,
         place,
         sender,
         native=reaction.message_id,
@@ -145,8 +143,8 @@ def command(given: Interaction, place: Place, me: Self, answer: str, more: Heade
     assert given.data is not None
     assert given.who is not None
     words = " ".join(str(each.value) for each in given.data.options if each.value is not None)
-    return _inbound(
-        me,
+    return happened(
+        me.account,
         place,
         _person(given.who, given.member),
         native=given.id,
@@ -165,8 +163,8 @@ def button(given: Interaction, place: Place, me: Self) -> Inbound:
     assert given.data is not None
     assert given.who is not None
     under = given.message.id if given.message is not None else ""
-    return _inbound(
-        me,
+    return happened(
+        me.account,
         place,
         _person(given.who, given.member),
         native=given.id,
@@ -199,8 +197,8 @@ def _person(user: User, member: Member | None) -> Sender:
 
 
 def _joined(message: Message, place: Place, sender: Sender, me: Self) -> Inbound:
-    return _inbound(
-        me,
+    return happened(
+        me.account,
         place,
         sender,
         native=message.id,
@@ -211,45 +209,6 @@ def _joined(message: Message, place: Place, sender: Sender, me: Self) -> Inbound
         mentions=(sender.id,),
         addressed=False,
         sent_at=moment(message.id),
-    )
-
-
-def _inbound(
-    me: Self,
-    place: Place,
-    sender: Sender,
-    *,
-    native: str,
-    event: str,
-    kind: InboundKind,
-    native_id: str,
-    text: str = "",
-    attachments: tuple[Attachment, ...] = (),
-    target: str = "",
-    reply_to: str = "",
-    quote: str = "",
-    mentions: tuple[str, ...] = (),
-    addressed: bool,
-    headers: Headers | None = None,
-    sent_at: float = 0.0,
-) -> Inbound:
-    return Inbound(
-        id=inbound_id(me.account, place.chat, native, event),
-        conversation=conversation_id(me.account, place, sender),
-        account=me.account,
-        place=place,
-        sender=sender,
-        kind=kind,
-        text=text,
-        attachments=attachments,
-        native_id=native_id,
-        target=target,
-        reply_to=reply_to,
-        quote=quote,
-        mentions=mentions,
-        addressed=addressed,
-        headers=dict(headers or {}),
-        sent_at=sent_at,
     )
 
 

@@ -27,8 +27,7 @@ from gateway.message import (
     InboundKind,
     Place,
     Sender,
-    conversation_id,
-    inbound_id,
+    happened,
 )
 
 _WRITTEN = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_message"})
@@ -139,11 +138,12 @@ def _message(
     )
     command = addressed and text.startswith("/")
     kind: InboundKind = "edit" if edit else "command" if command else "message"
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         sender,
         native=message.ts,
+        native_id=message.ts,
         event=f"e{edit}" if edit else "m",
         kind=kind,
         text=text,
@@ -184,11 +184,12 @@ def _delete(
     sender = _sender(before, callback, me, {}) if before is not None else None
     if before is None or sender is None or not ts or not notice.channel:
         return None
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         _place(before, notice, me),
         sender,
         native=ts,
+        native_id=ts,
         event="d",
         kind="delete",
         target=ts,
@@ -214,11 +215,12 @@ def _reaction(
         name=known.name if known else "",
         grade="verified" if sure else "unverified",
     )
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         sender,
         native=item.ts,
+        native_id=item.ts,
         event=f"r{reaction.event_ts}",
         kind="reaction",
         text=sign_of(reaction.reaction),
@@ -239,8 +241,8 @@ def _button(press: Interaction, me: Self) -> Parsed | None:
     thread = (press.message and press.message.thread_ts) or (inside and inside.thread_ts) or ""
     about = (press.message and press.message.ts) or (inside and inside.message_ts) or ""
     team = press.user.team_id or (press.team.id if press.team else "") or me.team
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         _standing(chat, thread),
         Sender(
             id=f"{team}/{press.user.id}",
@@ -248,6 +250,7 @@ def _button(press: Interaction, me: Self) -> Parsed | None:
             grade="verified",
         ),
         native=action.action_ts,
+        native_id=action.action_ts,
         event=f"b{press.user.id}",
         kind="button",
         text=action.value,
@@ -261,8 +264,8 @@ def _button(press: Interaction, me: Self) -> Parsed | None:
 
 def _slash(slash: Slash, me: Self) -> Parsed | None:
     place = _standing(slash.channel_id, "")
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         Sender(
             id=f"{slash.team_id or me.team}/{slash.user_id}",
@@ -270,6 +273,7 @@ def _slash(slash: Slash, me: Self) -> Parsed | None:
             grade="verified",
         ),
         native=slash.trigger_id,
+        native_id=slash.trigger_id,
         event="c",
         kind="command",
         text=_command(slash.text, me),
@@ -288,44 +292,6 @@ def _command(said: str, me: Self) -> str:
     if word.lower().lstrip("/") in me.commands:
         return f"/{word.lower().lstrip('/')} {rest}".strip()
     return text
-
-
-def _inbound(
-    me: Self,
-    place: Place,
-    sender: Sender,
-    *,
-    native: str,
-    event: str,
-    kind: InboundKind,
-    text: str = "",
-    attachments: tuple[Attachment, ...] = (),
-    target: str = "",
-    reply_to: str = "",
-    quote: str = "",
-    mentions: tuple[str, ...] = (),
-    addressed: bool,
-    sent_at: float = 0.0,
-    headers: dict[str, str] | None = None,
-) -> Inbound:
-    return Inbound(
-        id=inbound_id(me.account, place.chat, native, event),
-        conversation=conversation_id(me.account, place, sender),
-        account=me.account,
-        place=place,
-        sender=sender,
-        kind=kind,
-        text=text,
-        attachments=attachments,
-        native_id=native,
-        target=target,
-        reply_to=reply_to,
-        quote=quote,
-        mentions=mentions,
-        addressed=addressed,
-        sent_at=sent_at,
-        headers=headers or {},
-    )
 
 
 def _sender(

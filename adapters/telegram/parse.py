@@ -26,8 +26,7 @@ from gateway.message import (
     Place,
     PlaceKind,
     Sender,
-    conversation_id,
-    inbound_id,
+    happened,
 )
 
 FileKind = Literal["image", "voice", "audio", "video", "document"]
@@ -89,11 +88,12 @@ def _message(message: Message, me: Self, edit: str) -> Parsed | None:
     place = _place(message)
     command, text = _without_own_name(text, entities, me)
     kind: InboundKind = "edit" if edit else "command" if command else "message"
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         sender,
-        native=str(message.message_id),
+        native=_identity(me, str(message.message_id)),
+        native_id=str(message.message_id),
         event=edit or "m",
         kind=kind,
         text=text,
@@ -110,11 +110,12 @@ def _message(message: Message, me: Self, edit: str) -> Parsed | None:
 
 def _join(message: Message, sender: Sender, me: Self) -> Parsed:
     members = message.new_chat_members
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         _place(message),
         sender,
-        native=str(message.message_id),
+        native=_identity(me, str(message.message_id)),
+        native_id=str(message.message_id),
         event="j",
         kind="join",
         text=", ".join(member.name for member in members),
@@ -130,11 +131,12 @@ def _button(press: Callback, me: Self) -> Parsed | None:
         return None
     sender = _sender(press.sender, None)
     assert sender is not None
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         _place(press.message),
         sender,
-        native=press.id,
+        native=_identity(me, press.id),
+        native_id=press.id,
         event="b",
         kind="button",
         text=press.data or "",
@@ -150,11 +152,12 @@ def _reaction(reaction: Reaction, me: Self, update_id: int) -> Parsed | None:
     if sender is None or reaction.chat.type == "channel":
         return None
     place = Place(kind=_kind(reaction.chat), chat=str(reaction.chat.id))
-    event = _inbound(
-        me,
+    event = happened(
+        me.account,
         place,
         sender,
-        native=str(reaction.message_id),
+        native=_identity(me, str(reaction.message_id)),
+        native_id=str(reaction.message_id),
         event=f"r{update_id}",
         kind="reaction",
         text=" ".join(each.emoji for each in reaction.new_reaction if each.emoji),
@@ -163,42 +166,6 @@ def _reaction(reaction: Reaction, me: Self, update_id: int) -> Parsed | None:
         sent_at=float(reaction.date),
     )
     return Parsed(event=event)
-
-
-def _inbound(
-    me: Self,
-    place: Place,
-    sender: Sender,
-    *,
-    native: str,
-    event: str,
-    kind: InboundKind,
-    text: str,
-    attachments: tuple[Attachment, ...] = (),
-    target: str = "",
-    reply_to: str = "",
-    quote: str = "",
-    mentions: tuple[str, ...] = (),
-    addressed: bool,
-    sent_at: float = 0.0,
-) -> Inbound:
-    return Inbound(
-        id=inbound_id(me.account, place.chat, _identity(me, native), event),
-        conversation=conversation_id(me.account, place, sender),
-        account=me.account,
-        place=place,
-        sender=sender,
-        kind=kind,
-        text=text,
-        attachments=attachments,
-        native_id=native,
-        target=target,
-        reply_to=reply_to,
-        quote=quote,
-        mentions=mentions,
-        addressed=addressed,
-        sent_at=sent_at,
-    )
 
 
 def _identity(me: Self, native: str | int) -> str:
