@@ -33,6 +33,14 @@ class Records(Protocol):
         """Count one event in a sliding window of seconds. 0 when within the limit, else the
         seconds until the next one fits; a refused event is not counted."""
 
+    async def spend(
+        self, table: str, key: str, amount: float, *, limit: float, window: float
+    ) -> float:
+        """Count an amount in a sliding window of seconds, which moves on in twelve steps. 0 when
+        what was spent before is below the limit (0 for none): the last amount may go beyond it, as
+        most are known only afterwards. Else the seconds until there is room again, and nothing is
+        counted."""
+
 
 class Keep(Protocol):
     """Small durable facts of one adapter's account: where it stands in its platform's stream, what

@@ -10,7 +10,7 @@ from gateway.queues.scripts import script
 from gateway.queues.topology import Store
 from gateway.queues.wire import Argument, Reply
 
-RECORD, HIT = script("record"), script("hit")
+RECORD, HIT, SPEND = map(script, ("record", "hit", "spend"))
 
 
 class RedisRecords:
@@ -45,6 +45,14 @@ class RedisRecords:
 
     async def hit(self, table: str, key: str, *, limit: int, window: float) -> float:
         wait = await self._store.run(HIT, self._partition, table, key, limit, int(window * 1000))
+        return float(wait) / 1000
+
+    async def spend(
+        self, table: str, key: str, amount: float, *, limit: float, window: float
+    ) -> float:
+        wait = await self._store.run(
+            SPEND, self._partition, table, key, amount, limit, int(window * 1000)
+        )
         return float(wait) / 1000
 
 

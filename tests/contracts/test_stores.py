@@ -75,6 +75,28 @@ async def test_a_window_counts_what_fits_and_says_how_long_to_wait(records: Reco
     assert await records.hit("t", "somebody else", limit=3, window=60) == 0
 
 
+async def test_an_amount_is_spent_until_the_limit_is_reached_which_the_last_may_exceed(
+    records: Records,
+) -> None:
+    spent = [await records.spend("t", "k", 4.5, limit=8, window=60) for _ in range(2)]
+    wait = await records.spend("t", "k", 1, limit=8, window=60)
+    assert spent == [0, 0]
+    assert 0 < wait <= 65
+    assert await records.spend("t", "somebody else", 1, limit=8, window=60) == 0
+    assert await records.spend("t", "k", 100, limit=0, window=60) == 0
+
+
+async def test_what_was_spent_is_forgotten_after_the_window(records: Records) -> None:
+    assert await records.spend("t", "k", 9, limit=8, window=0.6) == 0
+    waits = [await records.spend("t", "k", 1, limit=8, window=0.6)]
+    async with asyncio.timeout(30):
+        while waits[-1] > 0:
+            waits.append(await records.spend("t", "k", 1, limit=8, window=0.6))
+            await asyncio.sleep(0.02)
+    assert waits[0] > waits[-2] > 0
+    assert waits == sorted(waits, reverse=True)
+
+
 async def test_an_entry_is_logged_once_per_key(log: EventLog) -> None:
     assert [await log.append(ADA, key, b"{}") for key in ("a", "b", "a", "c")] == [1, 2, 1, 3]
     assert [entry.key for entry in await log.read(ADA)] == ["a", "b", "c"]

@@ -22,6 +22,7 @@ class MemoryRecords:
         self.down = False
         self._tables: dict[str, dict[str, tuple[bytes, float | None]]] = defaultdict(dict)
         self._hits: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._spent: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
 
     async def get(self, table: str, key: str) -> bytes | None:
         return self._live(table, key)
@@ -56,6 +57,23 @@ class MemoryRecords:
         if len(hits) >= limit:
             return hits[-limit] + window - now
         hits.append(now)
+        return 0.0
+
+    async def spend(
+        self, table: str, key: str, amount: float, *, limit: float, window: float
+    ) -> float:
+        self._answer()
+        step, now = window / 12, self.now()
+        at = int(now // step)
+        steps = {n: spent for n, spent in self._spent[table, key].items() if n >= at - 12}
+        self._spent[table, key] = steps
+        left = sum(steps.values())
+        if limit and left >= limit:
+            for number in sorted(steps):
+                left -= steps[number]
+                if left < limit:
+                    return (number + 13) * step - now
+        steps[at] = steps.get(at, 0.0) + amount
         return 0.0
 
     def _live(self, table: str, key: str) -> bytes | None:
