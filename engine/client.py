@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,9 +20,17 @@ import structlog
 from engine.completion import Answer, Malformed, Reported, reported
 from engine.config import EngineConfig
 from engine.deadlines import Deadlines
+from engine.pictures import NONE, Shown
 from engine.reply import Reply, start_of
 from engine.sanitize import harmless, readable
-from engine.translation import DOOR, TimedOut, from_status, retry_after, translate
+from engine.translation import (
+    DOOR,
+    TimedOut,
+    from_status,
+    refuses_pictures,
+    retry_after,
+    translate,
+)
 from gateway.errors import BadConfig, Failed, GatewayError, Refused, Unavailable
 from gateway.ports import ChatMessage, Clock, EngineEvent, EngineStatus, Finished, Prompt, Text
 
@@ -61,6 +70,8 @@ class OpenAIEngine:
         self._discovered = ""
         self._looking: asyncio.Task[bool] | None = None
 
+        self._refused_pictures = False
+
     def __repr__(self) -> str:
         return f"<OpenAIEngine {self.name}>"
 
@@ -69,7 +80,11 @@ class OpenAIEngine:
         """Names of models it is known to serve, without asking."""
         return tuple(filter(None, (self._config.model, self._discovered)))
 
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[EngineEvent]:
+    @property
+    def sees(self) -> bool:
+        return bool(self._config.vision)
+
+    async def generate(self, prompt: Prompt, pictures: Shown = NONE) -> AsyncGenerator[EngineEvent]:
         """See `Engine.generate`. A `prompt.model` is the name of a model over there."""
         begun = self._clock.monotonic()
         first: float | None = None
@@ -79,7 +94,7 @@ class OpenAIEngine:
         # From here on the engine is at work: what others took does not count against it.
         deadlines = Deadlines(self.name, self._config.timeouts, patient=patient)
         try:
-            reply = await self._open(prompt, deadlines)
+            reply = await self._open(prompt, pictures, deadlines)
             while text := await reply.next():
                 if first is None:
                     first = self._clock.monotonic() - begun
@@ -137,47 +152,53 @@ class OpenAIEngine:
 
     # --- one request ---
 
-    async def _open(self, prompt: Prompt, deadlines: Deadlines) -> Reply:
+    async def _open(self, prompt: Prompt, pictures: Shown, deadlines: Deadlines) -> Reply:
         if prompt.stream:
             async with deadlines.waiting():
-                return await self._ask(prompt, deadlines)
+                return await self._ask(prompt, deadlines, pictures)
         async with deadlines.watched(self._alive):
-            reply = await self._ask(prompt, deadlines)
+            reply = await self._ask(prompt, deadlines, pictures)
             with ExitStack() as undo:
                 undo.callback(reply.close)
                 await reply.load()
                 undo.pop_all()
             return reply
 
-    async def _ask(self, prompt: Prompt, deadlines: Deadlines) -> Reply:
+    async def _ask(self, prompt: Prompt, deadlines: Deadlines, pictures: Shown = NONE) -> Reply:
         config = self._config
-        fields = {**config.extra, **_fields(prompt, config)}
+        fields = {**config.extra, **_fields(prompt, config, pictures)}
         fields["model"] = prompt.model or config.model or await self._discover()
         headers = (
             {"X-Session-ID": _session_id(prompt.conversation)} if prompt.conversation else None
         )
         response = await self._connected().post(
             f"{config.url}/chat/completions",
-            data=_encode(fields),
+            data=io.BytesIO(_encode(fields)),  # written in pieces, pictures make it large
             headers=headers,
             allow_redirects=False,
         )
         with ExitStack() as undo:
             undo.callback(response.close)
             if response.status != 200:
-                raise await self._failure(response, pinned=bool(prompt.model))
+                said = await _said(response)
+                if pictures and refuses_pictures(said):
+                    response.close()
+                    reply = await self._ask(prompt, deadlines)
+                    self._tell_of_refused_pictures(said)
+                    return reply
+                raise self._failure(said, response.headers, pinned=bool(prompt.model))
+            if pictures:
+                self._refused_pictures = False
             answer = Answer(max_text=config.max_text)
             reply = Reply(response, answer, deadlines, config.max_response)
             undo.pop_all()
         return reply
 
-    async def _failure(self, response: aiohttp.ClientResponse, *, pinned: bool) -> GatewayError:
-        said = reported(await start_of(response, _ERROR_LIMIT))
-        said = Reported(response.status, said.kind, said.message)
+    def _failure(self, said: Reported, headers: Mapping[str, str], *, pinned: bool) -> GatewayError:
         if said.status == 404 and self._discovered and not pinned:
             self._discovered = ""  # it has changed its model: look again at the next request
             return Unavailable(f"engine {self.name} no longer serves what it listed")
-        after = retry_after(response.headers, self._clock.now())
+        after = retry_after(headers, self._clock.now())
         failure = from_status(self.name, said, after=after, pinned=pinned)
         if isinstance(failure, Refused):
             log.warning(
@@ -185,6 +206,20 @@ class OpenAIEngine:
             )
             log.debug("engine_explained_refusal", engine=self.name, message=said.message)
         return failure
+
+    def _tell_of_refused_pictures(self, said: Reported) -> None:
+        """Once, until it takes some."""
+        if self._refused_pictures:
+            return
+        self._refused_pictures = True
+        log.warning(
+            "engine_refused_pictures",
+            engine=self.name,
+            status=said.status,
+            remedy="it took the same question without them: if its model sees no pictures, "
+            f"set engines.{self.name}.vision to false",
+        )
+        log.debug("engine_explained_refusal", engine=self.name, message=said.message)
 
     def _finished(self, answer: Answer, first_token: float) -> Finished:
         reason = answer.finish()
@@ -219,7 +254,8 @@ class OpenAIEngine:
                 ) as response,
             ):
                 if response.status != 200:
-                    raise await self._failure(response, pinned=False)
+                    said = await _said(response)
+                    raise self._failure(said, response.headers, pinned=False)
                 body = await start_of(response, _LIST_LIMIT)
             return tuple(model.id for model in _models.decode(body).data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -266,14 +302,17 @@ class OpenAIEngine:
         return self._session
 
 
-def _fields(prompt: Prompt, config: EngineConfig) -> dict[str, Any]:
+async def _said(response: aiohttp.ClientResponse) -> Reported:
+    """What a response with another status than 200 says about itself."""
+    said = reported(await start_of(response, _ERROR_LIMIT))
+    return Reported(response.status, said.kind, said.message)
+
+
+def _fields(prompt: Prompt, config: EngineConfig, pictures: Shown) -> dict[str, Any]:
     fields: dict[str, Any] = {
         **prompt.extra,
         "messages": [
-            {
-                "role": message.role,
-                "content": (readable if message.role == "system" else harmless)(message.content),
-            }
+            {"role": message.role, "content": _content(message, pictures)}
             for message in prompt.messages
         ],
         "stream": prompt.stream,
@@ -286,6 +325,18 @@ def _fields(prompt: Prompt, config: EngineConfig) -> dict[str, Any]:
     if warmth is not None:
         fields["temperature"] = warmth
     return fields
+
+
+def _content(message: ChatMessage, pictures: Shown) -> str | Sequence[Mapping[str, Any]]:
+    """Plain text where nothing goes along: servers without vision know no parts."""
+    text = (readable if message.role == "system" else harmless)(message.content)
+    shown = [pictures[digest] for digest in message.pictures if digest in pictures]
+    if not shown:
+        return text
+    return [
+        *([{"type": "text", "text": text}] if text else ()),
+        *({"type": "image_url", "image_url": {"url": url}} for url in shown),
+    ]
 
 
 def _session_id(conversation: str) -> str:

@@ -46,6 +46,9 @@ class EngineConfig(Section):
     api_key: SecretStr | None = None
     model: str = ""
     """Name of the model there; by default the first one the server lists."""
+    vision: bool | None = None
+    """Whether the model sees pictures: then they go along, made smaller, beside the text that was
+    read from them. Unset counts as no."""
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Further headers of every request."""
     timeouts: Timeouts = Timeouts()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.config import EngineConfig
 from engine.deadlines import Deadlines
+from engine.pictures import NONE, Shown
 from engine.sanitize import readable
 from gateway.errors import BadConfig, Failed, Unavailable
 from gateway.ports import (
@@ -35,6 +36,7 @@ class EmbeddedEngine:
     """A few answers at a time are written, as many as it has threads; more wait their turn."""
 
     models = (MODEL,)
+    sees = False
 
     def __init__(self, name: str, config: EngineConfig, clock: Clock) -> None:
         if config.folder is not None and not all((config.folder / f).is_file() for f in _FILES):
@@ -48,8 +50,8 @@ class EmbeddedEngine:
         self._loading = asyncio.Lock()
         self._model: EmbeddedModel | None = None
 
-    async def generate(self, prompt: Prompt) -> AsyncGenerator[EngineEvent]:
-        """See `Engine.generate`. Whatever `prompt.model` says, there is one model."""
+    async def generate(self, prompt: Prompt, pictures: Shown = NONE) -> AsyncGenerator[EngineEvent]:
+        """See `Engine.generate`. Whatever `prompt.model` says, there is one model, a blind one."""
         begun = self._clock.monotonic()
         first: float | None = None
         await Deadlines(self.name, self._config.timeouts).acquire(self._slots)

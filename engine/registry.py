@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from engine.client import OpenAIEngine
 from engine.config import BUILTIN, EngineConfig, FallbackConfig, order_of
 from engine.embedded_engine import EmbeddedEngine
+from engine.pictures import Load
 from engine.service import Backend, EngineService
 from gateway.errors import BadConfig
 from gateway.ports import Clock
 
 
 def build(
-    engines: Mapping[str, EngineConfig], clock: Clock, fallback: FallbackConfig | None = None
+    engines: Mapping[str, EngineConfig],
+    clock: Clock,
+    fallback: FallbackConfig | None = None,
+    *,
+    pictures: Load | None = None,
 ) -> EngineService:
     """All engines as one; the built-in demo model when there are none. Connects to nothing.
 
-    Raises `BadConfig`.
+    `pictures` gives those that engines with `vision` are shown. Raises `BadConfig`.
     """
     engines = engines or {BUILTIN: EngineConfig(builtin=True)}
     fallback = fallback or FallbackConfig()
@@ -28,6 +33,7 @@ def build(
         clock,
         fallback,
         pinnable=[backend for name, backend in backends.items() if name not in order],
+        pictures=pictures,
     )
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from engine.breaker import Breaker
 from engine.config import FallbackConfig
+from engine.pictures import NONE, Album, Load, Shown
 from engine.translation import BUSY_AFTER, TOO_LONG, UNKNOWN_MODEL, Saturated, TimedOut
 from gateway.errors import Busy, Failed, GatewayError, Refused, Retryable
 from gateway.ports import Clock, EngineEvent, EngineStatus, Prompt, Restarted, Text
@@ -33,8 +34,13 @@ class Backend(Protocol):
     def models(self) -> Sequence[str]:
         """Names of models it is known to serve, without asking."""
 
-    def generate(self, prompt: Prompt) -> AsyncGenerator[EngineEvent]:
-        """As `Engine.generate`, with `prompt.model` the name of one of its own models."""
+    @property
+    def sees(self) -> bool:
+        """Whether its model is shown pictures."""
+
+    def generate(self, prompt: Prompt, pictures: Shown = NONE) -> AsyncGenerator[EngineEvent]:
+        """As `Engine.generate`, with `prompt.model` the name of one of its own models and those of
+        the pictures that it is to see."""
 
     async def probe(self) -> None:
         """Ask for one token. Raises what `generate` would."""
@@ -56,7 +62,8 @@ class _Member:
 class EngineService:
     """Implements `Engine` and `ListsEngines` over backends, asked in the order given.
 
-    `pinnable` are further backends, asked only when the user chose them by name.
+    `pinnable` are further backends, asked only when the user chose them by name. Each is given
+    what it can use: the pictures of a prompt go to those that see.
     """
 
     def __init__(
@@ -66,7 +73,9 @@ class EngineService:
         config: FallbackConfig | None = None,
         *,
         pinnable: Sequence[Backend] = (),
+        pictures: Load | None = None,
     ) -> None:
+        self._pictures = pictures
         self._clock = clock
         self._config = config or FallbackConfig()
         self._members = {
@@ -91,6 +100,7 @@ class EngineService:
         if not ready:
             raise self._all_cooling(members)
         asked = replace(prompt, model=model)
+        album = Album(prompt, self._pictures)
         shown = False
         restarts = self._config.restarts
         failure: GatewayError | None = None
@@ -102,7 +112,8 @@ class EngineService:
                 shown = False
                 yield Restarted(member.backend.name)
             try:
-                async with aclosing(member.backend.generate(asked)) as events:
+                pictures = await album.open() if member.backend.sees else NONE
+                async with aclosing(member.backend.generate(asked, pictures)) as events:
                     async for event in events:
                         if not shown and type(event) is Text:
                             shown = True

@@ -28,6 +28,8 @@ BUSY_AFTER = 5.0
 _LONGEST_WAIT = 3600.0
 _TOO_LONG_SIGNS = ("context_length", "maximum context", "context window", "too long")
 
+_PICTURE_SIGNS = ("image", "multimodal", "mmproj")
+
 
 class TimedOut(Unavailable):
     """One of the clocks ran out."""
@@ -133,6 +135,15 @@ def from_status(
 def _says_too_long(said: Reported) -> bool:
     words = f"{said.kind} {said.message}".lower()
     return any(sign in words for sign in _TOO_LONG_SIGNS)
+
+
+def refuses_pictures(said: Reported) -> bool:
+    """Whether the same request without its pictures may be taken. Servers say it in many ways, some
+    of them with a status that would mean something else."""
+    if said.status in (400, 413, 415, 422):
+        return True
+    words = f"{said.kind} {said.message}".lower()
+    return said.status != 429 and any(sign in words for sign in _PICTURE_SIGNS)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -21,11 +21,12 @@ import msgspec
 import structlog
 
 from engine.config import EngineConfig, FallbackConfig
+from engine.pictures import LARGEST
 from engine.registry import build as build_engines
 from engine.service import EngineService
 from gateway.access.config import AccessConfig, AccountRules, authenticated
 from gateway.accounts import AccountRunner
-from gateway.blobs import FolderBlobs
+from gateway.blobs import FolderBlobs, read_whole
 from gateway.clock import SystemClock
 from gateway.delivery import Delivery, DeliveryConfig
 from gateway.drafts import Drafts
@@ -345,7 +346,12 @@ def engines(settings: Settings) -> EngineService:
         for name, config in settings.engines.items()
         if isinstance(config, EngineConfig)
     }
-    return build_engines(configured, SystemClock(), settings.section(FallbackConfig))
+    return build_engines(
+        configured,
+        SystemClock(),
+        settings.section(FallbackConfig),
+        pictures=partial(read_whole, FolderBlobs(settings.blobs), limit=LARGEST),
+    )
 
 
 async def run_worker(settings: Settings, *, announce: Callable[[], None] | None = None) -> None:

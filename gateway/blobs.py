@@ -21,6 +21,7 @@ from typing import BinaryIO
 import structlog
 
 from gateway.errors import BadConfig, Failed, Refused, Unavailable
+from gateway.ports import Blobs
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +102,15 @@ class FolderBlobs:
             path.replace(target)
             _sync_folder(target.parent)
             _sync_folder(self._root)
+
+
+async def read_whole(blobs: Blobs, digest: str, *, limit: int) -> bytes:
+    """A blob that is needed in one piece. `Failed` when there is none, `Refused` when it is larger
+    than `limit` bytes: then nothing of it is read."""
+    size = await blobs.size(digest)
+    if size is not None and size > limit:
+        raise Refused(f"The file is larger than {limit} bytes.", reason="too_large")
+    return b"".join([piece async for piece in blobs.read(digest)])
 
 
 async def _in_pieces(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:

@@ -19,7 +19,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,16 @@ class Request:
 
     @property
     def question(self) -> str:
-        """The last user message."""
+        """The last user message; of one with pictures its text."""
         for message in reversed(self.messages):
             if message.get("role") == "user":
-                return str(message.get("content", ""))
+                said = message.get("content", "")
+                return said if isinstance(said, str) else _text_of(said)
         return ""
+
+
+def _text_of(parts: Sequence[Mapping[str, str]]) -> str:
+    return "\n".join(part["text"] for part in parts if part["type"] == "text")
 
 
 class FakeEngine:

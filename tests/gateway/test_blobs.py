@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.blobs import FolderBlobs
+from gateway.blobs import FolderBlobs, read_whole
 from gateway.errors import Failed, Refused, Unavailable
 
 
@@ -119,3 +119,14 @@ async def test_a_folder_that_cannot_be_used_is_unavailable(tmp_path: Path) -> No
 
     with pytest.raises(Unavailable):
         FolderBlobs(tmp_path / "file")
+
+
+async def test_what_is_too_large_to_be_held_is_not_read(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    digest, _, _ = await blobs.store(chunks(b"abcd"), limit=10)
+
+    assert await read_whole(blobs, digest, limit=4) == b"abcd"
+    with pytest.raises(Refused):
+        await read_whole(blobs, digest, limit=3)
+    with pytest.raises(Failed):
+        await read_whole(blobs, "0" * 64, limit=3)
