@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,15 @@ from gateway.ports import LanePolicy
 
 ANY_ID = r"[^\s@]\S*"
 """Ids of platforms that say nothing stricter: no blanks, and nothing that looks like ``@name``."""
+
+
+LISTS: Mapping[str, str] = {
+    "allow_from": "id_pattern",
+    "group_allow_from": "id_pattern",
+    "owners": "id_pattern",
+    "groups": "chat_pattern",
+}
+"""Lists of ids in `AccessConfig`, and which rule of an adapter says what they look like."""
 
 
 def _ids(value: Any) -> Any:
@@ -146,11 +155,8 @@ class AccountRules:
     id_hint: str = "use the immutable id, which /whoami shows, not a name"
 
     def __post_init__(self) -> None:
-        access = self.access
-        self._check("allow_from", access.allow_from, self.id_pattern)
-        self._check("group_allow_from", access.group_allow_from, self.id_pattern)
-        self._check("owners", access.owners, self.id_pattern)
-        self._check("groups", access.groups, self.chat_pattern)
+        for name, pattern in LISTS.items():
+            self._check(name, getattr(self.access, name), getattr(self, pattern))
 
     def _check(self, name: str, ids: Iterable[str], pattern: str) -> None:
         for position, native in enumerate(ids):

@@ -6,16 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.access.config import ANY_ID, AccessConfig
+from gateway.access.config import ANY_ID, LISTS, AccessConfig
 from gateway.errors import BadConfig
-
-LISTS: Mapping[str, str] = {
-    "allow_from": "id_pattern",
-    "group_allow_from": "id_pattern",
-    "owners": "id_pattern",
-    "groups": "chat_pattern",
-}
-"""Lists of ids, and which of an adapter's rules says what they look like."""
 
 Rules = Mapping[str, Mapping[str, Any]]
 """`AdapterSpec.id_rules` by kind."""
