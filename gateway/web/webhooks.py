@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aiohttp import web
 
-from gateway.ports import HasHandshake, WebhookAnswer
+from gateway.ports import HasHandshake, HasWebhook, WebhookAnswer
 from gateway.web.auth import Principal
 from gateway.web.bodies import read
 from gateway.web.deps import DEPS
@@ -20,31 +20,31 @@ GUESSES: web.AppKey[Guesses] = web.AppKey("webhook-guesses", Guesses)
 
 async def receive(request: web.Request, principal: Principal | None) -> web.Response:
     """The adapter's own answer. 403 for a wrong secret, 503 when the event was not stored."""
-    deps = request.app[DEPS]
-    hook = deps.webhooks.get(f"{request.match_info['kind']}/{request.match_info['account']}")
+    hook = _hook(request)
     if hook is None:
         raise from_status(404)
-    headers = _single(request)
+    headers = _single((name.lower(), value) for name, value in request.headers.items())
     address, guesses = request.app[GUARD].address(request), request.app[GUESSES]
     guesses.check("webhook", address)
     if not hook.admits(headers):
         await guesses.wrong("webhook", address)
         raise Problem(403, "forbidden", "The secret is missing or wrong.")
-    body = await read(request, hook.max_body, deps.settings.limits)
+    body = await read(request, hook.max_body, request.app[DEPS].settings.limits)
     return await _answered(request, await hook.receive(headers, body))
 
 
 async def shake(request: web.Request, principal: Principal | None) -> web.Response:
     """A platform's question whether this is the address it was given; 404 where none asks."""
-    hook = request.app[DEPS].webhooks.get(
-        f"{request.match_info['kind']}/{request.match_info['account']}"
-    )
+    hook = _hook(request)
     if not isinstance(hook, HasHandshake):
         raise from_status(404)
     request.app[GUESSES].check("webhook", request.app[GUARD].address(request))
-    counts = Counter(name for name, _ in request.query.items())
-    query = {name: value for name, value in request.query.items() if counts[name] == 1}
-    return await _answered(request, await hook.handshake(query))
+    return await _answered(request, await hook.handshake(_single(request.query.items())))
+
+
+def _hook(request: web.Request) -> HasWebhook | None:
+    where = request.match_info
+    return request.app[DEPS].webhooks.get(f"{where['kind']}/{where['account']}")
 
 
 async def _answered(request: web.Request, answer: WebhookAnswer) -> web.Response:
@@ -56,12 +56,11 @@ async def _answered(request: web.Request, answer: WebhookAnswer) -> web.Response
     )
 
 
-def _single(request: web.Request) -> Mapping[str, str]:
-    """Headers that came once: of a repeated one nobody knows which counts."""
-    counts = Counter(name.lower() for name, _ in request.headers.items())
-    return {
-        name.lower(): value for name, value in request.headers.items() if counts[name.lower()] == 1
-    }
+def _single(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """What came once: of a repeated name nobody knows which value counts."""
+    every = list(pairs)
+    counts = Counter(name for name, _ in every)
+    return {name: value for name, value in every if counts[name] == 1}
 
 
 ROUTES = (
