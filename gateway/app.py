@@ -126,9 +126,7 @@ async def run_gateway(settings: Settings, *, announce: Callable[[str], None] | N
 
 async def login_link(settings: Settings, opened: OpenStore, port: int | None = None) -> str:
     """A link that signs its first user in to web chat, once."""
-    host = settings.http.host
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
-    base = settings.http.public_url or f"http://{shown}:{port or settings.http.port}"
+    base = settings.http.public_url or settings.local_url(port)
     return f"{base}/login#{await auth.issue_login(opened.records)}"
 
 

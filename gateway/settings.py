@@ -207,9 +207,14 @@ class Settings:
     @property
     def http_url(self) -> str:
         """Where people reach web chat and API."""
-        host = "127.0.0.1" if self.http.host in ("0.0.0.0", "::", "") else self.http.host
+        return self.http.public_url or self.local_url()
+
+    def local_url(self, port: int | None = None) -> str:
+        """Where this machine reaches them; `port` where it is not the configured one."""
+        any_address = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+        host = any_address.get(self.http.host, self.http.host)
         shown = f"[{host}]" if ":" in host else host
-        return self.http.public_url or f"http://{shown}:{self.http.port}"
+        return f"http://{shown}:{port or self.http.port}"
 
     @property
     def redis_url(self) -> str:

@@ -167,7 +167,7 @@ async def _taken_port(settings: Settings) -> Finding:
     """Somebody listens. A gateway without `moltgate run`, as in a container, is known by the
     accounts it holds."""
     where = f"port {settings.http.port} on {settings.http.host}"
-    if not await _is_moltgate(_local_url(settings)):
+    if not await _is_moltgate(settings.local_url()):
         advice = f"{where}: in use by another program; choose another with http.port or --port"
         return Finding("http", "bad", advice)
     if not settings.redis.url:  # with a private store it would be the folder's owner
@@ -179,14 +179,6 @@ async def _taken_port(settings: Settings) -> Finding:
         return Finding("http", "ok", f"{where}: in use by this gateway ({', '.join(ours)})")
     advice = f"{where}: a Moltgate answers that holds none of these accounts: a standby of this"
     return Finding("http", "advice", f"{advice} gateway, or another one; then choose another port")
-
-
-def _local_url(settings: Settings) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(
-        settings.http.host, settings.http.host
-    )
-    shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{settings.http.port}"
 
 
 async def _is_moltgate(url: str) -> bool:

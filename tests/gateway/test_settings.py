@@ -32,6 +32,23 @@ def test_without_a_file_web_chat_and_the_built_in_model_run(tmp_path: Path) -> N
     assert settings.http_url == "http://127.0.0.1:8080"
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "http://[::1]:8080"),
+        ("fd00::7", "http://[fd00::7]:8080"),
+        ("gate.lan", "http://gate.lan:8080"),
+    ],
+)
+def test_an_address_to_listen_on_becomes_one_to_go_to(host: str, url: str, tmp_path: Path) -> None:
+    settings = _load(tmp_path, f'http: {{host: "{host}"}}\n')
+
+    assert settings.http_url == url
+    assert settings.local_url(9000) == url.replace("8080", "9000")
+
+
 def test_one_line_per_bot_is_enough(tmp_path: Path) -> None:
     settings = _load(tmp_path, 'adapters:\n  telegram: {token: "${env:TOKEN}"}\n', {"TOKEN": TOKEN})
 
