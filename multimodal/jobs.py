@@ -68,6 +68,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Pictures and pages looked at."""
     seconds: float = 0.0
     """What the work took."""
+    passing: bool = False
+    """The `problem` is ours and not the file's, e.g. no model is installed: it is not remembered.
+    """
+
+
+class TooLate(Exception):
+    """Nobody has read it in time; it may still be read."""
 
 
 _json = msgspec.json.Encoder()
