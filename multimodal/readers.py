@@ -11,30 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from multimodal.config import MediaConfig
+from multimodal.errors import NotSetUp, Unreadable
 from multimodal.jobs import Job, JobKind, Reading
 
-
-class Unreadable(Exception):
-    """The file's own fault, or a limit's: trying again changes nothing.
-
-    `problem` is in words for the user, the beginning of a sentence in lower case: ``it is
-    encrypted``, ``it has more than 50 million pixels``.
-    """
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-
-class NotSetUp(Exception):
-    """A library, a program or a model is missing here: the operator is told what to do, the user
-    that there is no reader. `remedy` is one sentence, e.g. a command."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}: {remedy}")
-        self.what = what
-        self.remedy = remedy
-
+__all__ = ["READERS", "Build", "NotSetUp", "Reader", "Store", "Unreadable", "build"]
 
 Store = Callable[[bytes], str]
 """Puts bytes into the blob store and gives their digest."""

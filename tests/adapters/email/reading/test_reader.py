@@ -137,7 +137,7 @@ async def test_the_child_can_open_nothing_and_knows_no_environment(reader: Reade
 
     limits = Path(f"/proc/{child(reader)}/limits").read_text()
     rows = {line[:26].strip(): line[26:].split()[:2] for line in limits.splitlines()}
-    assert rows["Max open files"] == ["3", "3"]
+    assert rows["Max open files"] == ["0", "0"]
     assert rows["Max processes"] == ["0", "0"]
     assert rows["Max file size"] == ["0", "0"]
     assert rows["Max core file size"] == ["0", "0"]

@@ -1,0 +1,146 @@
+"""What a library might do in a confined child, by a bug or by a file that took it over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from multimodal.errors import Unreadable
+
+calls = 0
+
+
+def warm_up() -> None:
+    """Nothing."""
+
+
+def echo(content: bytes, **options: Any) -> dict[str, Any]:
+    return {"content": content, "options": options, "pid": os.getpid()}
+
+
+def grow(content: bytes, *, size: int) -> list[Any]:
+    return [bytes(size), {"again": bytearray(size), "small": b"x"}]
+
+
+def pieces(content: bytes, *, count: int, size: int, then: str = "") -> Iterator[bytes]:
+    for index in range(count):
+        yield bytes([index % 256]) * size
+    if then:
+        misdeed(b"", what=then)
+
+
+def misdeed(content: bytes, *, what: str) -> str:
+    """Returns what came of it."""
+    try:
+        told = _MISDEEDS[what]()
+    except RecursionError:
+        raise
+    except (OSError, RuntimeError) as problem:
+        return f"{type(problem).__name__} {getattr(problem, 'errno', '')}".strip()
+    return f"did {told}"
+
+
+def kill_once(content: bytes, *, of: int) -> str:
+    """Dies in a child that is not `of`'s next one: the first one dies, its successor does not."""
+    if os.getppid() and content and os.getpid() == of:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return "alive"
+
+
+def count(content: bytes) -> int:
+    global calls
+    calls += 1
+    return calls
+
+
+def limits(content: bytes) -> dict[str, Any]:
+    return {
+        "files": os.sysconf("SC_OPEN_MAX"),
+        "uid": os.getuid(),
+        "environment": sorted(os.environ),
+        "modules": sorted(sys.modules),
+    }
+
+
+def _unreadable() -> None:
+    raise Unreadable("it is encrypted")
+
+
+def _surprise() -> None:
+    raise LookupError("secret words of the file")
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _eat() -> int:
+    return len([bytearray(16 * 2**20) for _ in range(10_000)])
+
+
+def _replace_a_descriptor() -> int:
+    os.close(2)
+    return os.open("/etc/passwd", os.O_RDONLY)
+
+
+def _fork() -> int:
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    return pid
+
+
+def _thread() -> bool:
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    return True
+
+
+def _program() -> int:
+    return os.posix_spawn("/bin/true", ["true"], {})
+
+
+def _lie() -> None:
+    os.write(1, (5).to_bytes(8, "big") + b"value" + (2**62).to_bytes(8, "big"))
+    time.sleep(3600)
+
+
+def _stall() -> None:
+    os.write(1, (5).to_bytes(8, "big") + b"val")
+    time.sleep(3600)
+
+
+_MISDEEDS = {
+    "unreadable": _unreadable,
+    "surprise": _surprise,
+    "spin": _spin,
+    "eat": _eat,
+    "sleep": lambda: time.sleep(3600),
+    "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda: os._exit(0),
+    "leave": sys.exit,
+    "recursion": lambda: _deep(0),
+    "file": lambda: open("/etc/passwd", "rb").read(),  # noqa: SIM115
+    "new file": lambda: open("/tmp/x", "wb").write(b"x"),  # noqa: SIM115
+    "descriptor": _replace_a_descriptor,
+    "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
+    "unix socket": lambda: socket.socketpair(),
+    "pipe": os.pipe,
+    "memory file": lambda: os.memfd_create("x"),
+    "fork": _fork,
+    "thread": _thread,
+    "program": _program,
+    "lie": _lie,
+    "stall": _stall,
+}
+
+
+def _deep(level: int) -> int:
+    return _deep(level + 1) + 1
