@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tests.faults.chats import PATIENCE, Chat, Said, answered
-from tests.faults.checker import Verdict
+from tests.faults.checker import Verdict, tokens
 from tests.faults.system import System, until
 
 GATEWAY = ("P1", "P2", "P3", "P9", "P10", "P11")
@@ -119,6 +119,17 @@ def claimed(verdict: Verdict, tally: Tally, *, keyed: bool) -> None:
     assert len(verdict.stray) <= deaths
     for seconds in tally.takeover.values():
         in_time(seconds, TAKEOVER)
+
+
+def asked_once(system: System, tally: Tally) -> None:
+    """Behind the commit no engine is asked again. To be called while the system runs."""
+    asked = Counter(token for one in system.questions() for token in tokens(one))
+    assert [asked[token] for token in tally.committed] == [1] * len(tally.committed)
+
+
+def told(report: Callable[..., None], tally: Tally) -> None:
+    for row in tally.rows():
+        report(**row)
 
 
 def in_time(seconds: float, limit: float) -> None:

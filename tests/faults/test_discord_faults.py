@@ -6,16 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from tests.faults.chats import Said, answered
-from tests.faults.checker import tokens
 from tests.faults.conftest import Report
 from tests.faults.discord import CREATE, DiscordChat, chatting
-from tests.faults.rounds import Strike, Tally, claimed, play, strikes
+from tests.faults.rounds import Strike, Tally, asked_once, claimed, play, strikes, told
 from tests.faults.system import System, until
 
 POINTS = ("P1", "P2", "P8", "P9", "P10", "P11")
@@ -34,11 +32,9 @@ async def rounds(
             system, chat = await stack.enter_async_context(whole)
         await play(system, chat, wanted, tally)
         verdict = await system.judged()
-        asked = Counter(token for one in system.questions() for token in tokens(one))
-    for row in tally.rows():
-        report(**row)
+        asked_once(system, tally)
+    told(report, tally)
     claimed(verdict, tally, keyed=True)
-    assert [asked[token] for token in tally.committed] == [1] * len(tally.committed)
     assert chat.fake.world.pings == []
 
 

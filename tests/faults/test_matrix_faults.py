@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from tests.faults.chats import answered
-from tests.faults.checker import tokens
 from tests.faults.conftest import Report
 from tests.faults.matrix import talking
-from tests.faults.rounds import Strike, Tally, claimed, play, strikes
+from tests.faults.rounds import Strike, Tally, asked_once, claimed, play, strikes, told
 from tests.faults.system import System, until
 
 POINTS = ("P1", "P2", "P8", "P9", "P10", "P11")
@@ -27,11 +25,9 @@ async def rounds(wanted: Sequence[Strike], report: Report, engine: Sequence[str]
     async with talking(engine=engine) as (system, chat):
         await play(system, chat, wanted, tally)
         verdict = await system.judged()
-        asked = Counter(token for one in system.questions() for token in tokens(one))
-    for row in tally.rows():
-        report(**row)
+        asked_once(system, tally)
+    told(report, tally)
     claimed(verdict, tally, keyed=True)
-    assert [asked[token] for token in tally.committed] == [1] * len(tally.committed)
 
 
 async def side_by_side(every: Sequence[Strike], report: Report) -> None:

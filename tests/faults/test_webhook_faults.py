@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.faults.chats import answered
-from tests.faults.checker import tokens
 from tests.faults.conftest import Report
-from tests.faults.rounds import Strike, Tally, claimed, play, strikes
+from tests.faults.rounds import Strike, Tally, asked_once, claimed, play, strikes, told
 from tests.faults.system import until
 from tests.faults.webhook import posting
 
@@ -26,11 +25,9 @@ async def rounds(wanted: Sequence[Strike], report: Report) -> None:
     async with posting(gateways=2, workers=2) as (system, chat):
         await play(system, chat, wanted, tally)
         verdict = await system.judged()
-        asked = Counter(token for one in system.questions() for token in tokens(one))
-    for row in tally.rows():
-        report(**row)
+        asked_once(system, tally)
+    told(report, tally)
     claimed(verdict, tally, keyed=True)
-    assert [asked[token] for token in tally.committed] == [1] * len(tally.committed)
 
 
 async def side_by_side(every: Sequence[Strike], report: Report) -> None:
