@@ -255,7 +255,7 @@ def scene(width: int = 900, height: int = 650, *, seed: int = 0) -> Image.Image:
     """Photo-like, without a word: sky, hills, round things with shade, leaves, grain."""
     chance = random.Random(seed)
     picture = Image.new("RGB", (width, height))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y = np.mgrid[0:height, 0:width][0].astype(np.float32)
     sky = np.stack([120 + 80 * y / height, 160 + 50 * y / height, 230 - 30 * y / height], -1)
     picture = Image.fromarray(sky.astype(np.uint8))
     draw = ImageDraw.Draw(picture)
