@@ -48,6 +48,10 @@ class Facts:
     http: str
     """Where people reach it."""
     log: Format
+    media_idle: float
+    """Seconds without work after which the media role ends."""
+    media_missing: str
+    """Why there can be no media role here, with the remedy; empty when there can."""
     fingerprints: Mapping[str, str]
     """Per section; two that differ mean that the section was changed."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from asyncio.subprocess import Process
@@ -21,6 +22,12 @@ DRAIN = 8.0
 PATIENCE = 10.0
 """Seconds a change waits for one role to be ready before it goes on to the next."""
 
+_LONGEST_END = 30.0
+"""Seconds an idle role may take to end after it made up its mind."""
+
+REST = 30.0
+"""Seconds an `OnDemand` role is left alone after it kept ending."""
+
 
 @dataclass(slots=True)
 class Restarts:
@@ -34,6 +41,10 @@ class Restarts:
     window: float = 60.0
     _exits: list[float] = field(default_factory=list)
     _delay: float = 0.0
+
+    @property
+    def told(self) -> str:
+        return f"ended {self.most} times within {self.window:.0f} s"
 
     def exited(self, now: float, *, lived: float) -> float | None:
         """Seconds until the next start; None when this is a crash loop."""
@@ -110,6 +121,7 @@ class Role:
         """Until stopped. Raises `GiveUp`."""
         loop = asyncio.get_running_loop()
         while not self._stopped:
+            await self._wanted()
             began = loop.time()
             why = ""
             try:
@@ -132,6 +144,9 @@ class Role:
                 continue
             await self._after(code, why, lived=loop.time() - began, now=loop.time())
 
+    async def _wanted(self) -> None:
+        """Until there is a reason to start it."""
+
     async def _after(self, code: int, why: str, *, lived: float, now: float) -> None:
         if code == BAD_CONFIG:
             raise GiveUp(f"{self.name} cannot use its configuration, see above", BAD_CONFIG)
@@ -142,8 +157,7 @@ class Role:
         if delay is None:
             self._diary.error("role_keeps_ending", **said)
             raise GiveUp(
-                f"{self.name} ended {self._restarts.most} times within "
-                f"{self._restarts.window:.0f} s, last with {status(code)}"
+                f"{self.name} {self._restarts.told}, last with {status(code)}"
                 + (f": {why}" if why else "; its last lines stand above"),
                 CRASH_LOOP,
             )
@@ -173,3 +187,72 @@ class Role:
         self._stopped = True
         if self._kept is not None:
             self._kept.kill()
+
+
+class OnDemand(Role):
+    """Started when somebody rings, and free to end when it has been idle.
+
+    Nobody gives up because of it: where it keeps ending it is left alone for a while.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Awaitable[Kept]],
+        diary: Diary,
+        restarts: Restarts,
+        *,
+        idle: float,
+    ) -> None:
+        super().__init__(name, start, diary, restarts)
+        self.idle = idle
+        """Seconds without work after which the process ends by itself."""
+        self._rung = asyncio.Event()
+        self._last = -math.inf
+
+    def ring(self) -> None:
+        """There is work, now."""
+        self._last = asyncio.get_running_loop().time()
+        self._rung.set()
+
+    async def ready(self) -> None:
+        """Nobody waits for it: it sleeps most of the time, and jobs wait in their queue."""
+
+    async def restart(self) -> None:
+        """Only if it runs."""
+        if self._kept is not None:
+            self._rung.set()
+            await super().restart()
+
+    async def _wanted(self) -> None:
+        await self._rung.wait()
+        self._rung.clear()
+
+    async def _after(self, code: int, why: str, *, lived: float, now: float) -> None:
+        if code == 0:
+            self._sleep(now)
+        elif code == BAD_CONFIG:
+            await self._leave_alone("it cannot use its configuration, see above")
+        elif (delay := self._restarts.exited(now, lived=lived)) is None:
+            last = f"{status(code)}: {why}" if why else f"{status(code)}; see its last lines above"
+            await self._leave_alone(f"it {self._restarts.told}, last with {last}")
+        else:
+            said = {"role": self.name, "status": status(code), "lived": f"{lived:.1f}s"}
+            self._diary.warning("role_ended", **said, again_in=f"{delay:.1f}s")
+            await asyncio.sleep(delay)
+            self._rung.set()  # what it was doing waits
+
+    def _sleep(self, now: float) -> None:
+        """It had nothing to do for so long that whatever an older ring was about is done. A later
+        one may have come when it had already made up its mind: that one starts it again."""
+        if now - self._last >= max(self.idle, _LONGEST_END):
+            self._rung.clear()
+        self._diary.info("role_sleeps", role=self.name)
+
+    async def _leave_alone(self, reason: str) -> None:
+        advice = "files and voice are not read meanwhile; everything else goes on"
+        again = f"when something is to be read, not before {REST:.0f} s from now"
+        self._diary.error(
+            "role_left_alone", role=self.name, reason=reason, again=again, advice=advice
+        )
+        await asyncio.sleep(REST)

@@ -1,4 +1,5 @@
-"""`moltgate run`: starts the private Redis, the gateway and the workers, and keeps them running.
+"""`moltgate run`: starts the private Redis, the gateway and the workers, and keeps them running;
+the media role only while there is something to read.
 
 It stays small: configuration is read and checked by a child, and neither the Redis client nor the
 web server is imported here. It promises three things: what dies is started again, nothing outlives
@@ -22,10 +23,10 @@ from typing import Any
 from gateway.errors import BadConfig
 from gateway.lastgood import Configuration, Facts, Invalid, Launch
 from gateway.logs import Diary, Redactor, Sink, renderer
-from gateway.process import BAD_CONFIG, CRASH_LOOP, GiveUp, Ready, dies_with_parent
+from gateway.process import BAD_CONFIG, CRASH_LOOP, Bell, GiveUp, Ready, dies_with_parent
 from gateway.queues import owner
 from gateway.queues.embedded import CannotStart, EmbeddedRedis, Options
-from gateway.roles import DRAIN, Kept, KeptRedis, Restarts, Role
+from gateway.roles import DRAIN, Kept, KeptRedis, OnDemand, Restarts, Role
 
 REDIS_PATIENCE = 1.5
 WATCH = 1.0
@@ -39,6 +40,9 @@ class Supervisor:
         self._configuration = Configuration(launch)
         self._redis: Role | None = None
         self._roles: dict[str, Role] = {}
+        self._media: OnDemand | None = None
+        self._media_missing = self._told_missing = ""
+        self._bell = Bell(self._rung)
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reload = asyncio.Event()
@@ -79,7 +83,7 @@ class Supervisor:
 
     def kill(self) -> None:
         """End everything at once."""
-        for role in (*self._roles.values(), *([self._redis] if self._redis else [])):
+        for role in (*self._served(), *([self._redis] if self._redis else [])):
             role.kill()
 
     async def _start(self, facts: Facts, held: owner.Held) -> None:
@@ -95,6 +99,8 @@ class Supervisor:
             held.announce(redis=server.url)
             self._redis = self._role("redis", self._redis_starter(server))
             self._keep(self._redis)
+        self._media = self._sleeping_media(facts)
+        self._keep(self._media)
         for name in self._names(facts):
             self._add(name)
         self._ready = asyncio.create_task(self._tell_ready(time.monotonic()))
@@ -128,6 +134,23 @@ class Supervisor:
         self._roles[name] = self._role(name, lambda: self._spawn(name.split("-")[0]))
         self._keep(self._roles[name])
 
+    def _sleeping_media(self, facts: Facts) -> OnDemand:
+        async def start() -> Kept:
+            return await self._spawn("media", "--idle", f"{media.idle:g}")
+
+        media = OnDemand("media", start, self._diary, Restarts(), idle=facts.media_idle)
+        self._media_missing = facts.media_missing
+        return media
+
+    def _rung(self) -> None:
+        if self._media is None:
+            return
+        if not self._media_missing:
+            self._media.ring()
+        elif self._media_missing != self._told_missing:
+            self._diary.warning("nothing_can_be_read", advice=self._media_missing)
+            self._told_missing = self._media_missing
+
     def _keep(self, role: Role) -> None:
         task = asyncio.create_task(role.keep(), name=role.name)
         self._keepers[role.name] = task
@@ -138,16 +161,17 @@ class Supervisor:
         if problem is not None and not self._failed.done():
             self._failed.set_exception(problem)
 
-    async def _spawn(self, role: str) -> Kept:
+    async def _spawn(self, role: str, *words: str) -> Kept:
         ready = Ready()
+        inherited = {**ready.environment, **self._bell.environment}
         again = {"MOLTGATE_STARTED_AGAIN": "1"} if role in self._begun else {}
         self._begun.add(role)
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._configuration.launch.command(role),
+                *self._configuration.launch.command(role, *words),
                 stdin=subprocess.DEVNULL,
-                env={**self._configuration.environment(), **ready.environment, **again},
-                pass_fds=(ready.fd,),
+                env={**self._configuration.environment(), **inherited, **again},
+                pass_fds=(ready.fd, self._bell.fd),
                 preexec_fn=dies_with_parent(),
                 process_group=0,
             )
@@ -195,6 +219,9 @@ class Supervisor:
             advice = "stop and start moltgate run for the redis settings to take effect"
             self._diary.warning("restart_needed", advice=advice)
         wanted = self._names(new)
+        if self._media is not None:  # first: what is sent by the new settings is read by them
+            self._media.idle, self._media_missing = new.media_idle, new.media_missing
+            await self._media.restart()
         for name in [name for name in self._roles if name not in wanted]:
             await self._roles.pop(name).stop(DRAIN)
         for name in wanted:
@@ -203,9 +230,14 @@ class Supervisor:
             else:
                 self._add(name)
 
+    def _served(self) -> list[Role]:
+        """All that write to the store."""
+        return [*self._roles.values(), *([self._media] if self._media else [])]
+
     async def _stop(self) -> None:
+        self._bell.close()
         async with asyncio.TaskGroup() as group:
-            for role in self._roles.values():
+            for role in self._served():
                 group.create_task(role.stop(DRAIN))
         if self._redis is not None:  # last: the roles write until their end
             await self._redis.stop(REDIS_PATIENCE)

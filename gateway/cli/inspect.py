@@ -63,6 +63,9 @@ def _problems(wrong: BadConfig) -> list[str]:
 
 def _facts(settings: Settings) -> dict[str, Any]:
     """What the supervisor has to know (`lastgood.Facts`)."""
+    from multimodal.checkup import missing
+    from multimodal.config import MediaConfig
+
     return {
         "private_redis": not settings.redis.url,
         "fsync": settings.redis.fsync,
@@ -71,6 +74,8 @@ def _facts(settings: Settings) -> dict[str, Any]:
         "port": settings.http.port,
         "http": settings.http_url,
         "log": settings.log.format,
+        "media_idle": settings.section(MediaConfig).idle,
+        "media_missing": missing(),
         "fingerprints": settings.fingerprints,
     }
 

@@ -302,6 +302,152 @@ async def test_a_second_run_on_the_same_folder_says_who_is_there(run: Run) -> No
     assert "http://127.0.0.1:9" in told["reason"]
 
 
+# --- the media role, on demand -----------------------------------------------------------------
+
+
+async def begun(run: Run) -> None:
+    run.start()
+    await run.until(lambda: run.pids("gateway") and run.pids("worker"))
+
+
+def ring(run: Run, role: str = "worker") -> None:
+    os.kill(run.pids(role)[-1], signal.SIGUSR1)
+
+
+@pytest.mark.parametrize("role", ["worker", "gateway"])
+async def test_media_is_started_when_somebody_rings_and_not_before(run: Run, role: str) -> None:
+    run.configure(media={"idle": 7})
+    await begun(run)
+    await run.until(lambda: run.told("roles_ready"))
+    assert run.pids("media") == []
+
+    ring(run, role)
+    ring(run, role)
+
+    await run.until(lambda: run.pids("media"))
+    assert len(run.pids("media", "idle:7")) == 1
+    os.kill(run.pid, signal.SIGTERM)
+    assert await run.ended() == 0
+    assert run.pids("media", "ended") == run.pids("media")
+
+
+async def test_idle_media_sleeps_until_the_next_ring(run: Run) -> None:
+    (run.home / "leave").touch()
+    await begun(run)
+    ring(run)
+    await run.until(lambda: run.pids("media"))
+
+    os.kill(run.pids("media")[0], signal.SIGUSR2)
+    await run.until(lambda: run.told("role_sleeps"))
+    assert len(run.pids("media")) == 1
+    ring(run)
+
+    await run.until(lambda: len(run.pids("media")) == 2)
+    assert run.told("role_ended") == []
+
+
+async def test_a_ring_while_media_is_leaving_starts_it_again(run: Run) -> None:
+    await begun(run)
+    ring(run)
+    await run.until(lambda: run.pids("media"))
+    os.kill(run.pids("media")[0], signal.SIGUSR2)
+    await run.until(lambda: run.pids("media", "leaving"))
+
+    ring(run)
+    (run.home / "leave").touch()
+
+    await run.until(lambda: len(run.pids("media")) == 2)
+
+
+async def test_media_that_is_killed_goes_on_without_a_ring(run: Run) -> None:
+    await begun(run)
+    ring(run)
+    await run.until(lambda: run.pids("media"))
+
+    os.kill(run.pids("media")[0], signal.SIGKILL)
+
+    await run.until(lambda: len(run.pids("media")) == 2)
+    assert [ended["role"] for ended in run.told("role_ended")] == ["media"]
+
+
+async def test_media_that_keeps_ending_is_left_alone_and_the_rest_goes_on(run: Run) -> None:
+    run.configure(media={"exit": 3})
+    await begun(run)
+
+    ring(run)
+
+    await run.until(lambda: run.told("role_left_alone"))
+    ring(run)
+    os.kill(run.pids("worker")[0], signal.SIGKILL)
+    await run.until(lambda: len(run.pids("worker")) == 2)
+    (left,) = run.told("role_left_alone")
+    assert left["reason"].startswith("it ended 5 times within 60 s, last with status 3")
+    assert left["level"] == "error"
+    assert len(run.pids("media")) == 5
+    os.kill(run.pid, signal.SIGTERM)
+    assert await run.ended() == 0
+
+
+async def test_bad_configuration_found_by_media_is_told_and_the_rest_goes_on(run: Run) -> None:
+    run.configure(media={"exit": 78})
+    await begun(run)
+
+    ring(run)
+
+    await run.until(lambda: run.told("role_left_alone"))
+    assert len(run.pids("media")) == 1
+    assert psutil.pid_exists(run.pids("gateway")[0])
+    os.kill(run.pid, signal.SIGTERM)
+    assert await run.ended() == 0
+
+
+async def test_without_its_libraries_media_is_not_started_and_that_is_told_once(run: Run) -> None:
+    run.configure(media={"missing": "celery is missing, install it"})
+    await begun(run)
+
+    ring(run)
+    await run.until(lambda: run.told("nothing_can_be_read"))
+    ring(run, "gateway")
+    run.configure(media={})  # as after an installation and a SIGHUP
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    ring(run)
+
+    await run.until(lambda: run.pids("media"))
+    (told,) = run.told("nothing_can_be_read")
+    assert told["advice"] == "celery is missing, install it"
+    assert len(run.pids("media")) == 1
+
+
+async def test_a_change_restarts_media_first_and_only_when_it_runs(run: Run) -> None:
+    await begun(run)
+    run.configure(title="new")
+    await run.until(lambda: len(run.pids("gateway")) == 2)
+    assert run.pids("media") == []
+    ring(run)
+    await run.until(lambda: run.pids("media"))
+    before = len(run.events())
+
+    run.configure(media={"idle": 9})
+
+    await run.until(lambda: len(run.pids("gateway")) == 3 and len(run.pids("media")) == 2)
+    assert run.events()[before:][0][0] == "media"
+    assert len(run.pids("media", "idle:9")) == 1
+    assert run.told("role_ended") == run.told("role_sleeps") == []
+
+
+async def test_media_and_its_children_do_not_outlive_a_killed_supervisor(run: Run) -> None:
+    run.configure(media={"family": True})
+    await begun(run)
+    ring(run)
+    await run.until(lambda: run.pids("media") and run.pids("media", "child"))
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert len(children) == 5
+
+    os.kill(run.pid, signal.SIGKILL)
+
+    await run.until(lambda: not any(_lives(child) for child in children))
+
+
 async def test_it_stays_small(run: Run) -> None:
     run.configure(private_redis=True)
     run.start()
