@@ -43,6 +43,16 @@ _ERROR_LIMIT = 64 * 2**10
 _LIST_LIMIT = 2**20
 
 _ONE_TOKEN = Prompt(messages=(ChatMessage(role="user", content="Hi"),), max_tokens=1, stream=False)
+_ONE_LOOK = Prompt(
+    messages=(ChatMessage(role="user", content="Hi", pictures=("white",)),),
+    max_tokens=1,
+    stream=False,
+)
+_WHITE: Shown = {
+    "white": "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxz"
+    "AAAAEklEQVR42mP4DwUMo4xRBukMAOPT/hAC2mzjAAAAAElFTkSuQmCC"
+}
+"""Large enough for models that refuse tiny pictures."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -136,13 +146,16 @@ class OpenAIEngine:
         except GatewayError as problem:
             return EngineStatus(name=self.name, ok=False, detail=str(problem))
         serves = self._config.model or (models[0] if models else "")
+        ok = serves in models
         if not serves:
             detail = "lists no model"
-        elif serves in models:
-            detail = f"serves {serves}"
-        else:
+        elif not ok:
             detail = f"does not list the model {serves}"
-        return EngineStatus(name=self.name, ok=serves in models, detail=detail, models=models)
+        elif self.sees and not await self._takes_pictures():
+            ok, detail = False, f"{serves} takes no pictures: set engines.{self.name}.vision: false"
+        else:
+            detail = f"serves {serves}"
+        return EngineStatus(name=self.name, ok=ok, detail=detail, models=models)
 
     async def close(self) -> None:
         if self._looking is not None:
@@ -164,19 +177,23 @@ class OpenAIEngine:
                 undo.pop_all()
             return reply
 
-    async def _ask(self, prompt: Prompt, deadlines: Deadlines, pictures: Shown = NONE) -> Reply:
+    async def _post(self, prompt: Prompt, pictures: Shown) -> aiohttp.ClientResponse:
         config = self._config
         fields = {**config.extra, **_fields(prompt, config, pictures)}
         fields["model"] = prompt.model or config.model or await self._discover()
         headers = (
             {"X-Session-ID": _session_id(prompt.conversation)} if prompt.conversation else None
         )
-        response = await self._connected().post(
+        return await self._connected().post(
             f"{config.url}/chat/completions",
             data=io.BytesIO(_encode(fields)),  # written in pieces, pictures make it large
             headers=headers,
             allow_redirects=False,
         )
+
+    async def _ask(self, prompt: Prompt, deadlines: Deadlines, pictures: Shown = NONE) -> Reply:
+        config = self._config
+        response = await self._post(prompt, pictures)
         with ExitStack() as undo:
             undo.callback(response.close)
             if response.status != 200:
@@ -263,6 +280,18 @@ class OpenAIEngine:
         except DOOR as problem:
             failure = translate(self.name, problem)
         raise failure
+
+    async def _takes_pictures(self) -> bool:
+        """False when it takes a question alone, but not with a picture."""
+        try:
+            async with asyncio.timeout(self._config.timeouts.probe):
+                return await self._takes(_WHITE) or not await self._takes(NONE)
+        except (GatewayError, *DOOR):
+            return True  # nobody can say
+
+    async def _takes(self, pictures: Shown) -> bool:
+        async with await self._post(_ONE_LOOK, pictures) as response:
+            return response.status == 200
 
     async def _alive(self) -> bool:
         """Whether it gives a token to anybody. Shared by all who ask at the same time."""

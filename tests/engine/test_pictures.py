@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 import structlog
+from PIL import Image
 
 from engine import pictures
 from engine.config import EngineConfig, FallbackConfig
@@ -306,3 +308,31 @@ async def test_other_failures_are_not_repeated_without_pictures(
         await events_of(service_of(True), shows("one"))
 
     assert pair[0].asked == 1
+
+
+async def test_the_status_tells_of_a_model_that_takes_no_pictures(
+    service_of: MakeService, pair: tuple[FakeEngine, FakeEngine]
+) -> None:
+    service = service_of(True, False)
+    assert [each.ok for each in await service.status()] == [True, True]
+    assert (images(asked(pair[0])), pair[1].asked) == (1, 0)
+
+    pair[0].fault(status=400, times=1)
+    (told, _) = await service.status()
+    assert not told.ok
+    assert "engines.first.vision: false" in told.detail
+
+    pair[0].fault(status=500)  # that is another trouble
+    (told, _) = await service.status()
+    assert told.detail == "serves fake"
+
+
+async def test_the_picture_that_is_tried_is_one(
+    service_of: MakeService, pair: tuple[FakeEngine, FakeEngine]
+) -> None:
+    await service_of(True).status()
+
+    packed = asked(pair[0])[1]["image_url"]["url"].partition(";base64,")[2]
+    with Image.open(io.BytesIO(base64.b64decode(packed))) as shown:
+        assert shown.size == (64, 64)
+        assert shown.convert("L").getextrema() == (255, 255)
