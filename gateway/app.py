@@ -12,7 +12,7 @@ import gc
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from gateway.blobs import FolderBlobs, read_whole
 from gateway.clock import SystemClock
 from gateway.delivery import Delivery, DeliveryConfig
 from gateway.drafts import Drafts
-from gateway.errors import GatewayError, Retryable
+from gateway.errors import BadConfig, GatewayError, Retryable, Unavailable
 from gateway.failpoints import ACKED, RECEIVED, STORED, failpoint, failpoint_soon
 from gateway.intake import Intake
 from gateway.message import ConversationId, Inbound
@@ -38,6 +38,7 @@ from gateway.metrics import CountedInbox, LoopWatch, Metrics, merged
 from gateway.ports import (
     Accepted,
     Adapter,
+    Clock,
     HasWebhook,
     Inbox,
     Lease,
@@ -47,18 +48,27 @@ from gateway.ports import (
     Services,
     Show,
 )
+from gateway.process import ring
 from gateway.queues.accounts import Owners
-from gateway.queues.channels import listen, publish
+from gateway.queues.channels import Subscriptions, listen, publish
 from gateway.queues.claims import Claims
 from gateway.queues.guard import check
 from gateway.queues.outbox import Outbox, Ownership
 from gateway.queues.records import AccountKeep
 from gateway.queues.topology import Store
+from gateway.queues.wire import Address
 from gateway.sessions.commands import MENU, Commands
 from gateway.sessions.config import SessionConfig, lane_policy
 from gateway.sessions.prompt import Prompts
 from gateway.settings import AdapterEntry, Settings
-from gateway.storage import OpenStore, keep_guard, open_store, ready_store
+from gateway.storage import (
+    START_SECONDS,
+    OpenStore,
+    keep_guard,
+    open_store,
+    ready_store,
+    redis_url,
+)
 from gateway.turn import Channel, TurnConfig, Turns
 from gateway.web import auth
 from gateway.web.deps import WebDeps
@@ -66,6 +76,9 @@ from gateway.web.server import build_app, serve
 from gateway.web.settings import WebSettings
 from gateway.web.surface import ChatSurface
 from gateway.worker import Worker
+from multimodal.config import MediaConfig
+from multimodal.desk import Desk, by_celery
+from multimodal.jobs import QUEUES, JobKind
 from multimodal.pipeline import NoReaders
 
 log = structlog.get_logger(__name__)
@@ -332,6 +345,86 @@ async def _watch_loop(metrics: Metrics) -> None:
         if beats % 50 == 0:
             metrics.loop_lag(watch.longest())
         await asyncio.sleep(LoopWatch.PERIOD)
+
+
+# --- media ----------------------------------------------------------------------------------
+
+
+def media_store(settings: Settings) -> tuple[str, str]:
+    """Address and password of the Redis with the jobs of the media road. Raises `BadConfig`."""
+    broker = settings.section(MediaConfig).broker
+    if broker:
+        return broker, ""
+    if "+cluster://" in settings.redis.url:
+        raise BadConfig(
+            "media.broker",
+            "is needed, because jobs cannot be kept in a Redis Cluster",
+            "name a single Redis server, e.g. redis://localhost:6379/0",
+        )
+    password = settings.redis.password
+    return redis_url(settings), password.get_secret_value() if password else ""
+
+
+@contextlib.asynccontextmanager
+async def open_desk(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
+    """Where jobs are handed in. Holds no connection while there are none."""
+    url, password = media_store(settings)
+    namespace = settings.redis.namespace
+    notices = Subscriptions(Address(url, password), deadline=settings.redis.timeout)
+    desk = Desk(notices, by_celery(url, namespace, password), clock, namespace=namespace, ring=ring)
+    try:
+        yield desk
+    finally:
+        await desk.close()
+        await notices.close()
+
+
+def run_media(
+    settings: Settings,
+    *,
+    queues: Sequence[JobKind] = QUEUES,
+    processes: int | None = None,
+    idle: float | None = None,
+    announce: Callable[[], None] | None = None,
+) -> int:
+    """Read files, in processes of their own. The exit status; `announce` is called once it does."""
+    url, password = media_store(settings)
+    try:
+        from multimodal.worker import run
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in ("celery", "kombu", "billiard", "redis"):
+            raise
+        raise BadConfig(
+            "media", f"{missing.name} is not installed", "pip install 'moltgate[media]'"
+        ) from missing
+    asyncio.run(_answering(url, password))
+    config = settings.section(MediaConfig)
+    return run(
+        url,
+        password,
+        settings.redis.namespace,
+        config,
+        FolderBlobs(settings.blobs),
+        queues=queues,
+        processes=processes or config.processes,
+        idle=idle,
+        announce=announce or (lambda: None),
+    )
+
+
+async def _answering(url: str, password: str) -> None:
+    """Wait for the Redis of the jobs as other roles do for theirs. Raises `Unavailable`."""
+    address = Address(url, password)
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while True:
+        try:
+            (await address.connect()).abort()
+        except Unavailable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 # --- worker ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ unpacks it unpacks in a confined child (`multimodal.confined`), never in its own
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from multimodal.config import MediaConfig
@@ -39,9 +39,11 @@ READERS: dict[JobKind, str] = {
 """``module:class``, imported at the first job: a host that only hears loads nothing else."""
 
 
-def build(kind: JobKind, config: MediaConfig, store: Store) -> Reader:
+def build(
+    kind: JobKind, config: MediaConfig, store: Store, table: Mapping[JobKind, str] = READERS
+) -> Reader:
     """Raises `NotSetUp` when a library of the reader is not installed."""
-    module, _, name = READERS[kind].partition(":")
+    module, _, name = table[kind].partition(":")
     try:
         made: Build = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""`run`, `gateway`, `worker`: the processes."""
+"""`run`, `gateway`, `worker`, `media`: the processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +19,7 @@ from gateway.errors import BadConfig, Failed, GatewayError
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
+    from multimodal.jobs import JobKind
 
 INTERNAL = 70
 
@@ -37,6 +38,7 @@ def register(program: typer.Typer) -> None:
     program.command(rich_help_panel="Processes")(run)
     program.command(rich_help_panel="Processes")(gateway)
     program.command(rich_help_panel="Processes")(worker)
+    program.command(rich_help_panel="Processes")(media)
 
 
 def run(context: typer.Context, port: Port = None) -> None:
@@ -91,6 +93,57 @@ def worker(context: typer.Context) -> None:
 
     settings = _runnable(place(context))
     _live("worker", settings, lambda: app.run_worker(settings, announce=say_ready))
+
+
+def media(
+    context: typer.Context,
+    queues: Annotated[
+        str, typer.Option("--queues", help="What to read here: ocr, asr, doc, tts, by commas.")
+    ] = "ocr,asr,doc,tts",
+    processes: Annotated[
+        int | None,
+        typer.Option("--processes", min=1, max=64, help="Readers at once, over media.processes."),
+    ] = None,
+    idle: Annotated[
+        float | None,
+        typer.Option("--idle", min=0.1, help="End after so many seconds without work."),
+    ] = None,
+) -> None:
+    """Run a media role: it reads pictures, voice and documents. moltgate run starts one by itself.
+
+    Example: moltgate media --queues asr --config /etc/moltgate.yaml
+    """
+    from gateway import app
+    from gateway.logs import configure
+    from gateway.process import say_ready
+
+    wanted = _queues(queues)
+    settings = _runnable(place(context))
+    configure(
+        level=settings.log.level, form=settings.log.format, secrets=settings.secrets, role="media"
+    )
+    try:
+        status = app.run_media(
+            settings, queues=wanted, processes=processes, idle=idle, announce=say_ready
+        )
+    except GatewayError:
+        raise
+    except Exception as problem:
+        logging.getLogger("moltgate").exception("internal_error")
+        raise typer.Exit(INTERNAL) from problem
+    raise typer.Exit(status)
+
+
+def _queues(text: str) -> Sequence[JobKind]:
+    from multimodal.jobs import QUEUES
+
+    wanted = {word.strip() for word in text.split(",")}
+    if unknown := wanted - set(QUEUES):
+        raise typer.BadParameter(
+            f"{', '.join(sorted(unknown)) or 'nothing'} is no queue; there are {', '.join(QUEUES)}",
+            param_hint="--queues",
+        )
+    return [queue for queue in QUEUES if queue in wanted]
 
 
 def _runnable(here: Place) -> Settings:

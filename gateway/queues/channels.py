@@ -145,6 +145,13 @@ class Subscriptions:
         found: bytes | None = await self._link.call("GET", key)
         return found
 
+    async def mark(self, key: str, seconds: int) -> None:
+        """Set a flag that goes away by itself."""
+        await self._link.call("SET", key, 1, "EX", seconds)
+
+    async def unmark(self, *keys: str) -> None:
+        await self._link.call("DEL", *keys)
+
     async def queue(self, key: str) -> tuple[int, bytes | None]:
         """Length of a list of theirs, and its last element: the oldest of a Celery queue."""
         length, last = await asyncio.gather(
