@@ -102,12 +102,16 @@ class Readers:
         clock: Clock,
         config: MediaConfig,
         watcher: Watcher,
+        *,
+        early: bool = False,
     ) -> None:
+        """`early`: the message's turn will ask for the same; only that is counted."""
         self._desk = desk
         self._records = records
         self._clock = clock
         self._config = config
         self._watcher = watcher
+        self._early = early
         self._begun: OrderedDict[str, float] = OrderedDict()
         self._board = Board(records, clock)
 
@@ -147,8 +151,13 @@ class Readers:
     async def _read(self, job: Job, one: Attachment, until: float) -> Reading:
         began = self._clock.monotonic()
         outcome, reading = await self._tried(job, one, until)
-        self._watcher.media_ended(job.kind, outcome, self._clock.monotonic() - began)
-        if outcome not in ("read", "remembered"):
+        if self._early:
+            outcome = "early"
+        elif outcome == "remembered":
+            self._watcher.media_remembered(job.kind)
+        else:
+            self._watcher.media_ended(job.kind, outcome, self._clock.monotonic() - began)
+        if outcome not in ("read", "remembered", "early"):
             log.info("file_not_read", kind=job.kind, outcome=outcome, job=job.id)
         return reading
 
@@ -173,7 +182,6 @@ class Readers:
 
     async def _once(self, job: Job, one: Attachment, until: float) -> tuple[str, Reading]:
         if (known := await self._known(job)) is not None:
-            self._watcher.media_remembered(job.kind)
             return "remembered", known
         if (wait := await self._over_limit(job, one)) > 0:
             return "limited", Reading(problem=_limited(wait))
