@@ -67,24 +67,41 @@ class Table:
 def to_text(words: Sequence[Word]) -> str:
     found = tables(words)
     inside = {word: table for table in found for word in table.words}
-    pieces: list[str] = []
-    shown: set[int] = set()
-    for _, paragraph in groupby(words, key=lambda word: (word.block, word.paragraph)):
-        lines: list[str] = []
-        for _, line in groupby(paragraph, key=lambda word: word.line):
-            outside = []
-            for word in line:
-                table = inside.get(word)
-                if table is None:
-                    outside.append(word)
-                elif id(table) not in shown:
-                    shown.add(id(table))
-                    pieces += ["\n".join(lines), table.markdown()]
-                    lines = []
-            if outside:
-                lines.append(joined(outside))
-        pieces.append("\n".join(lines))
-    return clean("\n\n".join(filter(None, pieces)))
+    lines = [
+        list(line)
+        for _, line in groupby(words, key=lambda word: (word.block, word.paragraph, word.line))
+    ]
+    usual = _usual_gap(lines)
+    text, before, shown = "", None, set[int]()
+    for line in lines:
+        outside = [word for word in line if word not in inside]
+        for table in {id(inside[word]): inside[word] for word in line if word in inside}.values():
+            if id(table) not in shown:
+                shown.add(id(table))
+                text, before = f"{text.rstrip()}\n\n{table.markdown()}\n\n", None
+        if outside:
+            if before is not None:
+                text += "\n\n" if _apart(before, outside, usual) else "\n"
+            text, before = text + joined(outside), outside
+    return clean(text.strip())
+
+
+def _usual_gap(lines: Sequence[Sequence[Word]]) -> float:
+    gaps = [_gap(above, below) for above, below in pairwise(lines)]
+    near = [gap for gap in gaps if gap >= 0]
+    return statistics.median(near) if near else 0.0
+
+
+def _gap(above: Sequence[Word], below: Sequence[Word]) -> int:
+    return min(word.top for word in below) - max(word.bottom for word in above)
+
+
+def _apart(above: Sequence[Word], below: Sequence[Word], usual: float) -> bool:
+    """A new paragraph: more room than usual between the lines, or the next column. Tesseract's own
+    paragraphs end wherever a line is short."""
+    gap = _gap(above, below)
+    height = max(word.height for word in (*above, *below))
+    return gap < -height or gap > max(0.9 * height, 1.5 * usual)
 
 
 def joined(words: Sequence[Word]) -> str:

@@ -10,6 +10,8 @@ import importlib
 import math
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -93,13 +95,16 @@ def open_tesseract(config: OcrConfig) -> Tesseract:
     os.environ["OMP_THREAD_LIMIT"] = "1"
     folder = languages.folder(config.tessdata)
     languages.require(config.languages, folder)
+    roads: list[Callable[[Path], Tesseract]] = []
     if config.reader != "pytesseract":
-        try:
-            return Resident(folder)
-        except ModuleNotFoundError:
-            if config.reader == "tesserocr":
-                raise
-    return Program(folder)
+        roads.append(Resident)
+    if config.reader != "tesserocr":
+        roads.append(Program)
+    for road in roads:
+        with suppress(ModuleNotFoundError):
+            return road(folder)
+    missing = "tesserocr or pytesseract" if len(roads) > 1 else config.reader
+    raise NotSetUp(f"{missing} is not installed", "install it with: pip install 'moltgate[ocr]'")
 
 
 class Resident:
@@ -107,6 +112,8 @@ class Resident:
 
     def __init__(self, folder: Path) -> None:
         self._library: Any = importlib.import_module("tesserocr")
+        # Leptonica tells stderr of every box outside its picture.
+        self._library.set_leptonica_log_level(self._library.LeptLogLevel.NONE)
         self._folder = folder
         self._handles: dict[str, Any] = {}
         self.version = str(self._library.tesseract_version()).split()[1]
