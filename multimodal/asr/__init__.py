@@ -1,0 +1,1 @@
+"""Speech to text: faster-whisper where a model is set, else a small recogniser."""

@@ -1,0 +1,1 @@
+"""Text to speech, as voice messages."""
