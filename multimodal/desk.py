@@ -118,7 +118,7 @@ class Course:
             return _reading(state), False
         if state.status == "FAILURE":
             return _failed(state), False
-        self._heard = now
+        self._heard, self.stale = now, None
         self.started = state.status not in ("REVOKED", "RETRY", "PENDING")
         if not self.started:
             self._rung = float("-inf")

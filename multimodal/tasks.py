@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
@@ -28,7 +29,7 @@ EXPIRES_SECONDS = 7000
 RESULT_SECONDS = 600
 POLL_SECONDS = 2
 """How long Redis holds an idle worker's question open; an end waits for its answer."""
-SOFT_SECONDS = 10.0
+GRACE_SECONDS = 10.0
 """A job is asked to end so long before it is ended."""
 
 
@@ -96,14 +97,24 @@ def make_app(broker_url: str, namespace: str, password: str = "") -> Celery:
 class Post:
     """Puts jobs into their queues. From any thread; raises `Unavailable`."""
 
-    def __init__(self, broker_url: str, namespace: str, password: str = "") -> None:
+    def __init__(
+        self,
+        broker_url: str,
+        namespace: str,
+        password: str = "",
+        *,
+        limits: Mapping[str, float] = LONGEST,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        self._limits = limits
+        self._grace = grace
         self._app = make_app(broker_url, namespace, password)
         # A sender does not read results by Celery: with a backend it would subscribe to each.
         self._app.conf.result_backend = None
         self._app.conf.broker_transport_options["socket_timeout"] = 5.0
 
     def send(self, job: Job) -> None:
-        limit = LONGEST[job.kind]
+        limit = self._limits[job.kind]
         try:
             self._app.send_task(
                 TASK,
@@ -111,7 +122,7 @@ class Post:
                 task_id=job.id,
                 queue=job.kind,
                 time_limit=limit,
-                soft_time_limit=limit - SOFT_SECONDS,
+                soft_time_limit=limit - self._grace,
                 expires=EXPIRES_SECONDS,
                 headers={"sent_at": time.time(), "copy": secrets.token_hex(8)},
                 retry=True,

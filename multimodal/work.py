@@ -178,6 +178,7 @@ class _Marks:
         """Raises `Ignore` when there is nothing to do: nobody wants it, it is done, or another
         message's reader is at it. The same message comes again only when its reader is gone."""
         if self._redis.exists(self._names.unwanted(self._job)):
+            self._redis.delete(self._names.sent(self._job))
             self._backend.store_result(self._job, None, "REVOKED")
             raise Ignore
         if self._backend.get_state(self._job) == "SUCCESS":
@@ -205,7 +206,8 @@ class _Marks:
 
     def release(self) -> None:
         """It ended without a result: whoever asks next begins anew."""
-        self._redis.delete(self._names.tries(self._job), self._names.running(self._job))
+        names = (self._names.tries, self._names.running, self._names.sent)
+        self._redis.delete(*(name(self._job) for name in names))
 
 
 @contextlib.contextmanager
