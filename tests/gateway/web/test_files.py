@@ -199,7 +199,7 @@ def test_a_claimed_name_is_a_label(claimed: str, shown: str) -> None:
         (b"OggS\0\x80theora", "video/ogg"),
         (b"\x1aE\xdf\xa3\x42\x82\x84webm..A_OPUS", "audio/webm"),
         (b"\x1aE\xdf\xa3\x42\x82\x84webm..V_VP9", "video/webm"),
-        (b"\x1aE\xdf\xa3\x42\x82\x88matroska", sniff.OCTETS),
+        (b"\x1aE\xdf\xa3\x42\x82\x88matroska", "video/x-matroska"),
         (b"\0\0\0\x18ftypM4A ", "audio/mp4"),
         (b"\0\0\0\x18ftypisom....mp4a", "audio/mp4"),
         (b"\0\0\0\x18ftypisom....avc1mp4a", "video/mp4"),
