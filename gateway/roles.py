@@ -229,7 +229,7 @@ class OnDemand(Role):
         self._rung.clear()
 
     async def _after(self, code: int, why: str, *, lived: float, now: float) -> None:
-        if code == 0:
+        if code == 0 and (self._rung.is_set() or now - self._last >= self.idle):
             self._sleep(now)
         elif code == BAD_CONFIG:
             await self._leave_alone("it cannot use its configuration, see above")
@@ -243,8 +243,8 @@ class OnDemand(Role):
             self._rung.set()  # what it was doing waits
 
     def _sleep(self, now: float) -> None:
-        """It had nothing to do for so long that whatever an older ring was about is done. A later
-        one may have come when it had already made up its mind: that one starts it again."""
+        """What older rings were about is done: it had nothing to do for long. A later one may have
+        come when it had already made up its mind, and starts it again."""
         if now - self._last >= max(self.idle, _LONGEST_END):
             self._rung.clear()
         self._diary.info("role_sleeps", role=self.name)

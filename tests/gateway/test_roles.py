@@ -110,6 +110,22 @@ def test_what_was_asked_in_the_last_moments_starts_it_again_once() -> None:
     by_its_own_clock(scene)
 
 
+def test_what_ends_before_it_can_have_been_idle_goes_on() -> None:
+    """E.g. because somebody has sent it a SIGTERM: what it was doing waits."""
+
+    async def scene() -> None:
+        on = Scene()
+        await on.rings()
+        await later(99)
+        await on.ends()
+        await later(1)
+        assert len(on.started) == 2
+        assert on.said == ["role_ended"]
+        on.keeping.cancel()
+
+    by_its_own_clock(scene)
+
+
 def test_what_keeps_ending_rests_and_goes_on_at_the_next_ring() -> None:
     async def crash(on: Scene) -> None:
         await on.ends(1)

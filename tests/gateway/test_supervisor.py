@@ -333,6 +333,7 @@ async def test_media_is_started_when_somebody_rings_and_not_before(run: Run, rol
 
 async def test_idle_media_sleeps_until_the_next_ring(run: Run) -> None:
     (run.home / "leave").touch()
+    run.configure(media={"idle": 0.01})
     await begun(run)
     ring(run)
     await run.until(lambda: run.pids("media"))
