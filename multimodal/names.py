@@ -8,6 +8,7 @@
 | `{ns}:media:sent:{id}` | string, 1 min | somebody has sent it lately |
 | `{ns}:media:unwanted:{id}` | string, 1 h | nobody waits for it any more: skip it |
 | `{ns}:media:running:{id}` | string, 12 s | the message by which it is being read, while it beats |
+| `{ns}:media:served:{queue}` | string, 15 s | who takes jobs from it, for `moltgate doctor` |
 | `{ns}:media:tries:{id}` | string, 1 h | readings begun and not ended in any orderly way |
 """
 
@@ -19,6 +20,7 @@ SENT_SECONDS = 60
 UNWANTED_SECONDS = 3600
 RUNNING_SECONDS = 12
 TRIES_SECONDS = 3600
+SERVED_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Names:
 
     def running(self, job: str) -> str:
         return f"{self.prefix}running:{job}"
+
+    def served(self, kind: str) -> str:
+        return f"{self.prefix}served:{kind}"
 
     def tries(self, job: str) -> str:
         return f"{self.prefix}tries:{job}"

@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 import warnings
@@ -23,7 +24,7 @@ from celery.worker import state
 from gateway.ports import Blobs
 from multimodal.config import MediaConfig
 from multimodal.jobs import QUEUES, JobKind
-from multimodal.names import Names
+from multimodal.names import SERVED_SECONDS, Names
 from multimodal.readers import READERS
 from multimodal.tasks import make_app
 from multimodal.work import Bench, install
@@ -34,6 +35,7 @@ SOFT_SECONDS = 3.0
 """What runs when an end is asked for may finish within that; then it is given back."""
 END_SECONDS = 7.0
 """Nothing keeps the process longer; the supervisor's patience is 8 seconds."""
+SHOW_SECONDS = SERVED_SECONDS / 3
 JOBS_PER_CHILD = 500
 NICE = 10
 
@@ -168,6 +170,8 @@ class _Life:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked)
         signal.signal(signal.SIGCHLD, lambda *_: self._knock())
+        self._show()
+        self._worker.timer.call_repeatedly(SHOW_SECONDS, self._show)
         if self._idle is not None:
             self._busy_at = time.monotonic()
             pause = min(max(self._idle / 4, 0.1), 5.0)
@@ -235,6 +239,13 @@ class _Life:
             log.info("media_idle", seconds=self._idle)
             self.ending = True
             state.should_stop = 0
+
+    def _show(self) -> None:
+        backend = self._app.backend
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        with contextlib.suppress(*backend.connection_errors, *backend.channel_errors):
+            for kind in self._queues:
+                backend.client.set(self._names.served(kind), who, ex=SERVED_SECONDS)
 
     def _waiting(self) -> bool:
         redis = self._app.backend.client

@@ -67,6 +67,7 @@ async def probe_all(here: Place) -> Sequence[Finding]:
             group.create_task(_public_address(settings)),
             *(group.create_task(_adapter(entry, settings)) for entry in settings.adapters),
             group.create_task(_engines(settings.engines)),
+            group.create_task(_reading(settings)),
         ]
     found += [probe.result() for probe in probes]
     return [*found, *(each for probe in several for each in probe.result())]
@@ -262,6 +263,56 @@ async def probe_adapter(
         finally:
             await adapter.close()
             await store.close()
+
+
+async def _reading(settings: Settings) -> Sequence[Finding]:
+    """Whether pictures, voice and documents can be read, and who does it."""
+    from multimodal import checkup
+    from multimodal.config import MediaConfig
+
+    config = settings.section(MediaConfig)
+    found = [
+        Finding(
+            each.name,
+            "bad" if not each.ok else "advice" if each.advice else "ok",
+            f"{each.text}; {each.advice}" if each.advice else each.text,
+        )
+        for each in await asyncio.to_thread(checkup.checks, config)
+    ]
+    wanted = () if checkup.missing() else checkup.queues(config)
+    return [*found, await _reader(settings, wanted)] if wanted else found
+
+
+async def _reader(settings: Settings, wanted: Sequence[str]) -> Finding:
+    from gateway.app import media_store
+    from gateway.queues import owner
+    from gateway.queues.wire import Address, Link
+    from multimodal.names import Names
+
+    name = "media role"
+    on_demand = owner.running(settings.home) is not None
+    if not settings.redis.url and not on_demand:
+        return Finding(name, "ok", "starts with moltgate run, when something is to be read")
+    names = Names(settings.redis.namespace)
+    try:
+        url, password = media_store(settings)
+        link = Link(Address(url, password), deadline=settings.redis.timeout)
+        try:
+            who = await link.call("MGET", *(names.served(kind) for kind in wanted))
+        finally:
+            await link.close()
+    except GatewayError as problem:
+        return Finding(name, "bad", str(problem))
+    assert isinstance(who, list)
+    idle = [kind for kind, one in zip(wanted, who, strict=True) if not one]
+    readers = sorted({one.decode() for one in who if isinstance(one, bytes)})
+    if not idle:
+        return Finding(name, "ok", ", ".join(readers))
+    if on_demand:
+        said = ", ".join(readers) or "asleep"
+        return Finding(name, "ok", f"{said}; moltgate run starts one when something is to be read")
+    lacking = f"nobody does {', '.join(idle)}; start: moltgate media --queues {','.join(idle)}"
+    return Finding(name, "advice", lacking)
 
 
 async def _engines(engines: Mapping[str, EngineConfig]) -> Sequence[Finding]:

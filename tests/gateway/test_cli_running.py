@@ -195,6 +195,35 @@ def test_doctor_knows_a_gateway_that_runs_as_a_role_of_its_own(home: Path, tmp_p
     assert f"in use by this gateway (process {role.pid} on " in http["detail"]
 
 
+def _reader(home: Path) -> dict[str, str]:
+    (found,) = [each for each in _json(home, "doctor") if each["name"] == "media role"]
+    return {"state": found["state"], "detail": found["detail"]}
+
+
+def test_doctor_says_who_reads(home: Path, tmp_path: Path) -> None:
+    redis = {"url": f"unix://{home}/redis/redis.sock", "namespace": "read"}
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "moltgate.yaml").write_text(json.dumps({"redis": redis}))
+
+    assert _reader(home)["detail"].startswith("asleep; moltgate run starts one")
+    assert _reader(tmp_path) == {
+        "state": "advice",
+        "detail": "nobody does ocr, asr, doc, tts; start: moltgate media --queues ocr,asr,doc,tts",
+    }
+    with (tmp_path / "said").open("wb") as said:
+        role = subprocess.Popen([*PROGRAM, *_where(tmp_path), "media"], stdout=said, stderr=said)
+    try:
+        until = time.monotonic() + 60
+        while "media_started" not in (tmp_path / "said").read_text():
+            assert role.poll() is None, (tmp_path / "said").read_text()
+            assert time.monotonic() < until, (tmp_path / "said").read_text()
+            time.sleep(0.05)
+        assert _reader(tmp_path)["detail"].startswith(f"process {role.pid} on ")
+    finally:
+        role.terminate()
+        role.wait(30)
+
+
 @pytest.fixture
 def wrong_file(home: Path) -> Iterator[Path]:
     file = home / "config" / "moltgate.yaml"
