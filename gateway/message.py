@@ -119,6 +119,8 @@ class Inbound(_Value, frozen=True, tag_field="v", tag=SCHEMA):
     mentions: tuple[str, ...] = ()
     addressed: bool = True
     """Whether the bot was meant: always in direct chats, by mention, reply or command in groups."""
+    overheard: bool = False
+    """A voice message in a group of which nobody knows yet whether it is meant for the bot."""
     headers: dict[str, str] = {}
     """Raw headers needed to answer, e.g. Message-ID and References of a mail."""
     sent_at: float = 0.0

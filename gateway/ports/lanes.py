@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from gateway.message import ConversationId, Inbound, Outbound, Turn
+from gateway.message import ConversationId, Inbound, InboundId, Outbound, Turn
 
 Mode = Literal["collect", "each", "interrupt"]
 
@@ -32,7 +32,7 @@ class Session:
     active_at: float = 0.0
     """Seconds since the epoch of its last turn; 0 when new."""
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """Per-session settings by command: ``model``, ``queue``."""
+    """Per-session settings by command: ``model``, ``queue``, ``voice``."""
 
 
 class Lease(Protocol):
@@ -94,6 +94,18 @@ class Lanes(Protocol):
         only remembered and counted.
         """
 
+    async def settle(
+        self,
+        event: Inbound,
+        parts: Sequence[Outbound],
+        outcome: Literal["answered", "cancelled"],
+        *,
+        instead: Inbound | None = None,
+    ) -> bool:
+        """Settle a stored message past its turn, which is cancelled if it runs: take it out of its
+        lane and put the parts into the outbox; or let another message, with the same id, wait in
+        its place. False when it does not wait any more: nothing happens then."""
+
     async def tell(self, parts: Sequence[Outbound]) -> None:
         """Put parts of our own accord into the outbox (notices, ``moltgate send``); repeatable."""
 
@@ -103,8 +115,12 @@ class Lanes(Protocol):
     async def withdraw(self, event: Inbound) -> Literal["changed", "late", "unknown", "duplicate"]:
         """A delete: takes a waiting message out of its lane, cancels its turn when it runs."""
 
-    async def stop(self, conversation: ConversationId) -> int:
-        """Cancel the running turn and everything that waits; how many messages that were."""
+    async def stop(self, conversation: ConversationId, *, but: InboundId | None = None) -> int:
+        """Cancel the running turn and everything that waits; how many messages that were.
+
+        `but` stays, and is put off for a moment: it is the message that asked for it, and whoever
+        stops for it settles it next.
+        """
 
     async def reset(self, conversation: ConversationId) -> None:
         """Start a new session: the next turn sees no history. Overrides stay."""

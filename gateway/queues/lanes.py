@@ -8,16 +8,28 @@ from typing import Literal
 import msgspec
 
 from gateway.errors import Busy
-from gateway.message import ConversationId, Inbound, Outbound, decode_inbound, encode, inbound_id
+from gateway.message import (
+    ConversationId,
+    Inbound,
+    InboundId,
+    Outbound,
+    decode_inbound,
+    encode,
+    inbound_id,
+)
 from gateway.ports import LanePolicy, LaneView, Session
 from gateway.queues.scripts import script
 from gateway.queues.topology import Store
 from gateway.queues.wire import Argument
 
 PUT, SAY, AMEND, STOP, PROMOTE = map(script, ("put", "say", "amend", "stop", "promote"))
+SETTLE = script("settle")
 
 DEDUPE_SECONDS = 8 * 86400
 """Longer than the longest redelivery of any platform known (Telegram: one day)."""
+ASIDE_SECONDS = 10.0
+"""How long a message that means to stop the others is put off, for whoever stops them to settle it.
+"""
 
 _PUT = {1: "stored", 0: "duplicate", -1: "full"}
 _AMENDED = {0: "duplicate", 1: "changed", 2: "late", 3: "unknown"}
@@ -39,9 +51,16 @@ class RedisLanes:
     room goes on.
     """
 
-    def __init__(self, store: Store, *, dedupe_seconds: float = DEDUPE_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        dedupe_seconds: float = DEDUPE_SECONDS,
+        aside_seconds: float = ASIDE_SECONDS,
+    ) -> None:
         self._store = store
         self._dedupe = int(dedupe_seconds * 1000)
+        self._aside = int(aside_seconds * 1000)
         self.closed = ""
 
     async def put(
@@ -50,6 +69,7 @@ class RedisLanes:
         if self.closed:
             raise Busy(self.closed, after=5.0)
         debounce = int(policy.debounce * 1000)
+        mode = "quiet" if event.overheard else policy.mode
         stored: int = await self._store.run(
             PUT,
             self._store.partition_of(event.conversation),
@@ -57,9 +77,9 @@ class RedisLanes:
             event.id,
             event.conversation,
             f"{policy.priority}:{event.tenant}",
-            f"{policy.mode} {debounce}" if debounce else policy.mode,
+            f"{mode} {debounce}" if debounce else mode,
             policy.depth,
-            b"%b\n%b" % (event.id.encode(), encode(event)),
+            _element(event),
         )
         return _PUT[stored]  # type: ignore[return-value]
 
@@ -73,6 +93,25 @@ class RedisLanes:
             event.conversation,
             self._dedupe,
             outcome,
+            *part_arguments(parts),
+        )
+        return bool(reply)
+
+    async def settle(
+        self,
+        event: Inbound,
+        parts: Sequence[Outbound],
+        outcome: Literal["answered", "cancelled"],
+        *,
+        instead: Inbound | None = None,
+    ) -> bool:
+        reply = await self._store.run(
+            SETTLE,
+            self._store.partition_of(event.conversation),
+            event.id,
+            event.conversation,
+            outcome,
+            b"" if instead is None else _element(instead),
             *part_arguments(parts),
         )
         return bool(reply)
@@ -115,10 +154,9 @@ class RedisLanes:
         )
         return state, found
 
-    async def stop(self, conversation: ConversationId) -> int:
-        stopped: int = await self._store.run(
-            STOP, self._store.partition_of(conversation), conversation
-        )
+    async def stop(self, conversation: ConversationId, *, but: InboundId | None = None) -> int:
+        partition = self._store.partition_of(conversation)
+        stopped: int = await self._store.run(STOP, partition, conversation, but or "", self._aside)
         return stopped
 
     async def promote(self, conversations: Sequence[ConversationId]) -> int:
@@ -173,6 +211,10 @@ def read_session(raw: Sequence[bytes]) -> Session:
             if name.startswith(b"o:")
         },
     )
+
+
+def _element(event: Inbound) -> bytes:
+    return b"%b\n%b" % (event.id.encode(), encode(event))
 
 
 def _with_text_of(edit: Inbound, stored: bytes) -> bytes:

@@ -30,7 +30,7 @@ class Ledger:
     refused: int = 0
     quarantined: int = 0
     cancelled: int = 0
-    """By its sender: deleted, or stopped by ``/stop``."""
+    """By its sender: deleted, or stopped by ``/stop``; or overheard, and not meant for us."""
     waiting: int = 0
     sent: int = 0
     uncertain: int = 0

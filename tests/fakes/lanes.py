@@ -51,6 +51,32 @@ class MemoryLanes:
         self.outbox += parts
         return True
 
+    async def settle(
+        self,
+        event: Inbound,
+        parts: Sequence[Outbound],
+        outcome: Literal["answered", "cancelled"],
+        *,
+        instead: Inbound | None = None,
+    ) -> bool:
+        self._answer("settle")
+        running = self.running.get(event.conversation, [])
+        for lane in (running, self.waiting.get(event.conversation, [])):
+            for position, one in enumerate(lane):
+                if one.id != event.id:
+                    continue
+                if instead is None:
+                    del lane[position]
+                    self.ledger[outcome] += 1
+                else:
+                    lane[position] = instead
+                if lane is running:
+                    back = self.running.pop(event.conversation)
+                    self.waiting[event.conversation][:0] = back
+                self.outbox += parts
+                return True
+        return False
+
     async def tell(self, parts: Sequence[Outbound]) -> None:
         self._answer("tell")
         known = {part.key for part in self.outbox}
@@ -64,11 +90,14 @@ class MemoryLanes:
         self._answer("withdraw")
         return self._amend(event, None)
 
-    async def stop(self, conversation: ConversationId) -> int:
+    async def stop(self, conversation: ConversationId, *, but: InboundId | None = None) -> int:
         self._answer("stop")
-        stopped = len(self.running.pop(conversation, ())) + len(self.waiting.pop(conversation, ()))
-        self.ledger["stopped"] += stopped
-        return stopped
+        every = [*self.running.pop(conversation, ()), *self.waiting.pop(conversation, ())]
+        kept = [one for one in every if one.id == but]
+        if kept:
+            self.waiting[conversation] = kept
+        self.ledger["stopped"] += len(every) - len(kept)
+        return len(every) - len(kept)
 
     async def reset(self, conversation: ConversationId) -> None:
         self._answer("reset")

@@ -7,7 +7,7 @@
 -- P:c:<conv>                   hash    the lane's state, only while something waits:
 --                                        s  r ready | z delayed | fence of the lease
 --                                        w  <prio>:<tenant>, where its ready list is
---                                        q  mode, and behind a blank the debounce ms if any
+--                                        q  mode (quiet: only what was overheard waits), and behind a blank the debounce ms if any
 --                                        n  claimed messages, if not 1
 --                                        a  deliveries of the head that have ended, if not 0
 --                                        x  1: a newer message interrupts
@@ -27,6 +27,7 @@
 -- P:h:<conv>:<generation>      list    hot history, JSON
 -- P:dead                       stream  quarantined messages and parts
 -- P:own:<account>              string  fence of the account's owner
+-- P:spent:<table>:<key>        hash    amounts of a sliding window, by step
 -- P:partitions                 string  how many partitions there are; in the first one only
 -- channels P:wake (workers), P:out (senders)
 

@@ -1,4 +1,5 @@
 -- Take messages in. Each: dedupe ms, event, conv, <prio>:<tenant>, mode with the debounce ms if any, depth, element of the lane
+-- The mode `quiet` is a message's own: it may not be meant for us, so it interrupts nothing and leaves the lane's mode.
 -- Gives 1 stored, 0 seen before, -1 the lane is full.
 -- touches P:d P:m P:c P:r P:g P:z P:led P:ses, publishes P:wake
 local t = clock()
@@ -24,14 +25,14 @@ return each(function(i)
     end
     return 1
   end
-  call('HSET', lane, 'q', how)
+  if mode ~= 'quiet' then call('HSET', lane, 'q', how) end
   if state == 'z' then
     local why = call('HMGET', lane, 'y', 'e')
     if why[1] == 'd' then
       local quiet = tonumber(debounce) or 0
       call('ZADD', P .. ':z', text(math.min(t + quiet, tonumber(why[2]) + 10 * quiet)), conv)
     end
-  elseif state ~= 'r' and (call('HGET', P .. ':ses:' .. conv, 'o:queue') or mode) == 'interrupt' then
+  elseif state ~= 'r' and mode ~= 'quiet' and (call('HGET', P .. ':ses:' .. conv, 'o:queue') or mode) == 'interrupt' then
     call('HSET', lane, 'x', '1')
     interrupt(conv)
   end

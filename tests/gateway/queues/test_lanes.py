@@ -437,3 +437,131 @@ async def test_an_unreadable_message_is_quarantined_and_the_lane_goes_on(
     assert await claims.take(1) == []
     assert (await take_one(claims)).messages[0].native_id == "2"
     await settled(store, accepted=2, quarantined=1, waiting=1)
+
+
+# --- settled past their turn --------------------------------------------------------------------
+
+
+async def test_a_waiting_message_is_settled_past_its_turn_once(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    voice = message("2")
+    await lanes.put(message("1"), EACH)
+    await lanes.put(voice, EACH)
+
+    assert await lanes.settle(voice, [answer(voice)], "answered")
+    assert not await lanes.settle(voice, [answer(voice, "again")], "answered")
+
+    await settled(store, accepted=2, answered=1, waiting=1)
+    lease = await take_one(claims)
+    assert [one.native_id for one in lease.messages] == ["1"]
+    await lease.commit([], [])
+    await settled(store, accepted=2, answered=2, waiting=0)
+
+
+async def test_the_last_message_settled_leaves_no_lane(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    for policy in (EACH, LanePolicy(mode="collect", debounce=5)):
+        who = f"ada{policy.debounce}"
+        await lanes.put(message("1", who), policy)
+        assert await lanes.settle(message("1", who), [], "cancelled")
+        assert not (await lanes.view(message("1", who).conversation)).running
+    assert await claims.take(5) == []
+    await settled(store, accepted=2, cancelled=2, waiting=0)
+    await lanes.put(message("9", "ada0.0"), EACH)
+    assert (await take_one(claims)).messages[0].native_id == "9"
+
+
+async def test_a_message_settled_in_its_turn_ends_it_and_the_others_come_again(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    for native in ("1", "2", "3"):
+        await lanes.put(message(native), COLLECT)
+    lease = await take_one(claims)
+
+    assert await lanes.settle(message("2"), [], "cancelled")
+    with pytest.raises(Superseded):
+        await lease.commit([answer(lease.messages[0])], [])
+    again = await take_one(claims)
+    assert [one.native_id for one in again.messages] == ["1", "3"]
+    assert again.attempt == 1
+    await settled(store, accepted=3, cancelled=1, waiting=2)
+
+
+async def test_another_message_waits_in_the_place_of_one(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    await lanes.put(message("1", text="spoken"), EACH)
+    lease = await take_one(claims)
+    written = message("1", text="written")
+    assert await lanes.settle(written, [], "answered", instead=written)
+    with pytest.raises(Superseded):
+        await lease.commit([], [])
+    (again,) = (await take_one(claims)).messages
+    assert again.text == "written"
+    await settled(store, accepted=1, answered=0, waiting=1)
+
+
+async def test_who_asks_for_a_stop_stays_for_a_moment_and_comes_again(
+    claims: Claims, store: Store
+) -> None:
+    lanes = RedisLanes(store, aside_seconds=0.05)
+    await lanes.put(message("1"), EACH)
+    running = await take_one(claims)
+    await lanes.put(message("2"), EACH)
+    await lanes.put(message("3"), EACH)
+
+    assert await lanes.stop(message("1").conversation, but=message("2").id) == 2
+    with pytest.raises(Superseded):
+        await running.commit([], [])
+    await settled(store, accepted=3, cancelled=2, waiting=1)
+    async with asyncio.timeout(30):
+        while not (leases := await claims.take(1)):
+            await asyncio.sleep(0.01)
+    assert [one.native_id for one in leases[0].messages] == ["2"]
+
+
+async def test_what_comes_after_a_stop_waits_only_until_it_is_settled(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    await lanes.put(message("1"), EACH)
+    await lanes.stop(message("1").conversation, but=message("1").id)
+    await lanes.put(message("2"), EACH)
+    assert await claims.take(1) == []
+    assert await lanes.settle(message("1"), [answer(message("1"))], "answered")
+    assert (await take_one(claims)).messages[0].native_id == "2"
+    await settled(store, accepted=2, answered=1, waiting=1)
+
+
+async def test_a_stop_whose_asker_is_gone_stops_everything(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    await lanes.put(message("1"), EACH)
+    assert await lanes.stop(message("1").conversation, but=message("7").id) == 1
+    assert await claims.take(1) == []
+    await settled(store, accepted=1, cancelled=1, waiting=0)
+
+
+async def test_what_may_not_be_meant_for_us_interrupts_nothing(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    await lanes.put(message("1"), INTERRUPT)
+    lease = await take_one(claims)
+    await lanes.put(message("2", overheard=True), INTERRUPT)
+    await lease.commit([answer(lease.messages[0])], [])
+    await settled(store, answered=1, waiting=1)
+
+    second = await take_one(claims)
+    assert second.messages[0].overheard
+    await lanes.put(message("3"), INTERRUPT)
+    with pytest.raises(Interrupted):
+        await second.commit([], [])
+
+
+async def test_what_may_not_be_meant_for_us_leaves_the_lanes_mode(
+    lanes: RedisLanes, claims: Claims, store: Store
+) -> None:
+    await lanes.put(message("1"), EACH)
+    await lanes.put(message("2", overheard=True), EACH)
+    assert [one.native_id for one in (await take_one(claims)).messages] == ["1"]
