@@ -22,9 +22,10 @@ from gateway.access.loops import LoopGuard
 from gateway.access.pairing import Approvals, request
 from gateway.access.policy import Decision, asks_for_pairing, decide
 from gateway.errors import Refused
+from gateway.heard import caller_of
 from gateway.message import Inbound, Outbound, OutboundKind, reply_id
 from gateway.ports import Accepted, Clock, Lanes, Prepare, Records, Show
-from gateway.sessions.commands import Caller, Command, Commands, parse
+from gateway.sessions.commands import Command, Commands, parse
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,8 @@ Splits = Callable[[Outbound], Sequence[Outbound]]
 
 
 class Intake:
-    """Implements `gateway.ports.Inbox`. `accounts` is by `Account.key`."""
+    """Implements `gateway.ports.Inbox`. `accounts` is by `Account.key`; `stored` is told of every
+    message that waits for its turn now."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Intake:
         *,
         commands: Commands,
         stop_words: Sequence[str] = (),
+        stored: Callable[[Inbound], None] = lambda event: None,
     ) -> None:
         self._lanes = lanes
         self._records = records
@@ -59,6 +62,7 @@ class Intake:
         self._split = split
         self._commands = commands
         self._stop_words = frozenset(stop_words)
+        self._stored = stored
         self._approvals = Approvals(records, clock)
         self._rates = SlidingWindow()
         self._told = Once()
@@ -79,7 +83,9 @@ class Intake:
         decision = await self._decide(event, rules)
         if decision.verdict == "ignore":
             return _ignored(event, decision.reason)
-        if decision.verdict != "admit":
+        if decision.verdict == "overhear":
+            event = msgspec.structs.replace(event, overheard=True)
+        elif decision.verdict != "admit":
             return await self._turn_away(event, rules, decision)
         if event.sender.is_bot and not self._within_loop_guard(event):
             return _ignored(event, "bot_loop")
@@ -89,7 +95,7 @@ class Intake:
         paired = asks_for_pairing(event, rules.access) and await self._approvals.approved(
             event.account, event.sender.id
         )
-        return decide(event, rules.access, paired=paired)
+        return decide(event, rules.access, paired=paired, listens=bool(rules.heard_as))
 
     def _within_loop_guard(self, event: Inbound) -> bool:
         pair = (event.account.key, event.sender.id)
@@ -135,7 +141,8 @@ class Intake:
         Rates come before sizes, so that refusals are limited too, and both before `prepare`, so
         that nobody makes us fetch what is refused anyway.
         """
-        wait, scope = self._wait(event, rules, "messages")
+        # Nobody who talks to others uses up what they may say to us.
+        wait, scope = self._wait(event, rules, "overheard" if event.overheard else "messages")
         if wait > 0:
             words = fill(rules.access.texts.rate_limit, seconds=max(1, round(wait)))
             window = rules.access.window
@@ -192,15 +199,12 @@ class Intake:
         if outcome == "full":
             words = rules.access.texts.full
             return await self._refuse_once(event, words, "full", event.conversation, _QUIET)
+        if outcome == "stored":
+            self._stored(event)
         return Accepted(outcome=outcome, id=event.id)
 
     async def _command(self, command: Command, event: Inbound, rules: AccountRules) -> Accepted:
-        caller = Caller(
-            event=event,
-            policy=rules.policy,
-            owner_commands=rules.access.owner_commands,
-            owns=lambda: self._owns(event, rules),
-        )
+        caller = caller_of(event, rules, self._approvals)
         # One at a time, so that copies of one delivery do not both find it not yet done.
         lock = self._working.setdefault(event.conversation, asyncio.Lock())
         async with lock:
@@ -211,10 +215,6 @@ class Intake:
             fresh = await self._lanes.say(event, parts, "answered")
         log.info("command_executed", command=command.name, account=event.account.key, fresh=fresh)
         return Accepted(outcome="answered" if fresh else "duplicate", id=event.id)
-
-    async def _owns(self, event: Inbound, rules: AccountRules) -> bool:
-        sender = event.sender.id
-        return sender in rules.access.owners or await self._approvals.owns(event.account, sender)
 
     # --- those who are not let in ---------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class Intake:
     async def _refuse(
         self, event: Inbound, words: str, reason: str, show: Show | None = None
     ) -> Accepted:
-        if event.sender.is_bot:
+        if event.sender.is_bot or event.overheard:
             return _ignored(event, reason)
         if show is not None:
             await show(event)

@@ -20,7 +20,16 @@ from pydantic import Field
 from config.fields import Duration, Section
 from gateway.errors import Failed, GatewayError, Refused, Retryable, Superseded, Unavailable
 from gateway.failpoints import ASKED, CLAIMED, COMMITTED, RELEASED, STREAMING, failpoint
-from gateway.message import ConversationId, Inbound, Outbound, OutboundKind, Turn, reply_id
+from gateway.heard import Heard, is_spoken
+from gateway.message import (
+    Attachment,
+    ConversationId,
+    Inbound,
+    Outbound,
+    OutboundKind,
+    Turn,
+    reply_id,
+)
 from gateway.outages import Blame, Waiting
 from gateway.ports import (
     Capabilities,
@@ -33,8 +42,10 @@ from gateway.ports import (
     Restarted,
     Session,
     Text,
+    Voice,
 )
 from gateway.seldom import Seldom
+from gateway.sessions.remarks import remarks
 from gateway.show import Publish, Show
 
 log = structlog.get_logger(__name__)
@@ -87,6 +98,25 @@ class Channel:
     split: Callable[[Outbound], Sequence[Outbound]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """Voice answers: who speaks them, and when, by the setting's words."""
+
+    voice: Voice
+    mode: str
+
+    def wanted(self, session: Session, messages: Sequence[Inbound]) -> bool:
+        if self.mode == "off":
+            return False
+        match session.overrides.get("voice", self.mode):
+            case "on" | "always":
+                return True
+            case "mirror":
+                return any(one.kind == "voice" for each in messages for one in each.attachments)
+            case _:
+                return False
+
+
 class Prompts(Protocol):
     """Builds requests and remembers turns; see `gateway.sessions.prompt`."""
 
@@ -116,12 +146,15 @@ class _Progress:
 
     started: float = field(default_factory=time.monotonic)
     queued: float = 0.0
+    read: float = 0.0
     first_token: float = 0.0
     generate: float = 0.0
     commit: float = 0.0
     engine: str = ""
     model: str = ""
     tokens: int = 0
+    messages: Sequence[Inbound] = ()
+    """With their files read."""
 
 
 class Turns:
@@ -139,6 +172,9 @@ class Turns:
         clock: Clock,
         config: TurnConfig,
         watchers: Watchers,
+        *,
+        heard: Heard | None = None,
+        speech: Speech | None = None,
     ) -> None:
         self._engine = engine
         self._enricher = enricher
@@ -150,6 +186,8 @@ class Turns:
         self._clock = clock
         self._config = config
         self._watchers = watchers
+        self._heard = heard
+        self._speech = speech
         self._blame = Blame()
         self._waiting = Waiting()
 
@@ -195,16 +233,65 @@ class Turns:
     async def _answered(self, lease: Lease, show: Show, progress: _Progress) -> str:
         await failpoint(CLAIMED, lease.conversation)
         channel = self._channel(lease.messages[0])
-        show.begin(channel.capabilities)
+        overheard = any(one.overheard for one in lease.messages)
+        if not overheard:
+            show.begin(channel.capabilities)
         if self._prompts.expired(lease.session, self._clock.now()):
             await self._reset(lease)
-        messages = [await self._enricher.enrich(one) for one in lease.messages]
+        messages = progress.messages = await self._enriched(lease.messages, progress)
+        if await self._settled_as_heard(lease, messages):
+            return "spoken"
+        if overheard:
+            show.begin(channel.capabilities)
         prompt = self._prompts.build(messages, lease.history, lease.session)
         prompt = replace(prompt, stream=channel.capabilities.streams)
         await failpoint(ASKED, lease.conversation)
         text = await self._generated(prompt, show, progress)
         answer = text.strip() or self._config.empty_text
-        return await self._commit(lease, answer, "answered", progress, messages)
+        voice = await self._spoken(answer, lease.session, messages, channel)
+        return await self._commit(lease, answer, "answered", progress, voice)
+
+    async def _enriched(
+        self, messages: Sequence[Inbound], progress: _Progress
+    ) -> Sequence[Inbound]:
+        """All files of all messages at once. Texts wait for nothing."""
+        if not any(one.attachments for one in messages):
+            return messages
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._enricher.enrich(one)) for one in messages]
+        progress.read = time.monotonic() - began
+        return [task.result() for task in tasks]
+
+    async def _settled_as_heard(self, lease: Lease, messages: Sequence[Inbound]) -> bool:
+        """Whether what was said was a command, or not meant for us. Then the lease is gone, and
+        what else waits comes again; being told so must not end the settling half way."""
+        if self._heard is None or not any(map(is_spoken, messages)):
+            return False
+        settling = asyncio.create_task(_any_settled(self._heard, messages))
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            settled = False
+            with contextlib.suppress(GatewayError):  # it comes again
+                settled = await settling
+            task = asyncio.current_task()
+            if settled and lease.lost and task is not None:
+                task.uncancel()  # it was our own doing
+                return True
+            raise
+
+    async def _spoken(
+        self, answer: str, session: Session, messages: Sequence[Inbound], channel: Channel
+    ) -> tuple[Attachment, ...]:
+        """The answer as a voice message, where one is wanted and can be had."""
+        speech = self._speech
+        if speech is None or not channel.capabilities.voice_out:
+            return ()
+        if not speech.wanted(session, messages):
+            return ()
+        voice = await speech.voice.speak(answer, messages[0].tenant)
+        return () if voice is None else (voice,)
 
     async def _generated(self, prompt: Prompt, show: Show, progress: _Progress) -> str:
         asked = time.monotonic()
@@ -239,14 +326,14 @@ class Turns:
         text: str,
         outcome: str,
         progress: _Progress,
-        messages: Sequence[Inbound] = (),
+        files: tuple[Attachment, ...] = (),
     ) -> str:
         kind: OutboundKind = "answer" if outcome == "answered" else "refusal"
-        history = self._prompts.turns(
-            messages or lease.messages, text if kind == "answer" else "", self._clock.now()
-        )
+        messages = progress.messages or lease.messages
+        history = self._prompts.turns(messages, text if kind == "answer" else "", self._clock.now())
         began = time.monotonic()
-        parts = await self._cut(lease, text, kind)
+        shown = "\n\n".join(filter(None, (text, remarks(messages))))
+        parts = await self._cut(lease, shown, kind, files)
         while True:
             try:
                 await lease.commit(parts, history, outcome=outcome)
@@ -324,14 +411,18 @@ class Turns:
             raise Failed(f"no adapter {message.account.kind} in this worker's configuration")
         return channel
 
-    async def _cut(self, lease: Lease, text: str, kind: OutboundKind) -> Sequence[Outbound]:
+    async def _cut(
+        self, lease: Lease, text: str, kind: OutboundKind, files: tuple[Attachment, ...]
+    ) -> Sequence[Outbound]:
         """A long text in a thread: models can be made to write what takes seconds to cut up, and
         meanwhile the leases of all other turns would run out."""
         if len(text) <= AT_ONCE:
-            return self._parts(lease, text, kind)
-        return await asyncio.to_thread(self._parts, lease, text, kind)
+            return self._parts(lease, text, kind, files)
+        return await asyncio.to_thread(self._parts, lease, text, kind, files)
 
-    def _parts(self, lease: Lease, text: str, kind: OutboundKind) -> Sequence[Outbound]:
+    def _parts(
+        self, lease: Lease, text: str, kind: OutboundKind, files: tuple[Attachment, ...] = ()
+    ) -> Sequence[Outbound]:
         first, last = lease.messages[0], lease.messages[-1]
         channel = self._channels.get(first.account.kind)
         reply = reply_id(first.id)
@@ -342,6 +433,7 @@ class Turns:
             place=first.place,
             kind=kind,
             text=text,
+            files=files,
             reply_to=last.native_id if first.place.kind != "direct" else "",
             headers={**last.headers, **({"replaces": reply} if kind == "notice" else {})},
             deadline=self._clock.now() + self._config.reply_deadline,
@@ -351,6 +443,7 @@ class Turns:
     def _close(self, lease: Lease, outcome: str, progress: _Progress) -> None:
         seconds = {
             "queue": progress.queued,
+            "read": progress.read,
             "first_token": progress.first_token,
             "generate": progress.generate,
             "commit": progress.commit,
@@ -367,6 +460,10 @@ class Turns:
             ms={name: round(value * 1000, 1) for name, value in seconds.items()},
         )
         self._watchers.turn_ended(outcome, progress.engine, seconds)
+
+
+async def _any_settled(heard: Heard, messages: Sequence[Inbound]) -> bool:
+    return any([await heard.settle(one) for one in messages])
 
 
 def _backoff(age: float) -> float:

@@ -147,6 +147,8 @@ class AccountRules:
     account: Account
     access: AccessConfig = _FAIL_CLOSED
     policy: LanePolicy = field(default_factory=LanePolicy)
+    heard_as: tuple[str, ...] = ()
+    """Names by which voice messages in groups call the bot; empty where they are not heard."""
     own_ids: frozenset[str] = frozenset()
     """Our own native ids, where the platform hands our messages back to us."""
     id_pattern: str = ANY_ID

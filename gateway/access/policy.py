@@ -16,13 +16,15 @@ _TALKING = frozenset({"message", "command", "button"})
 class Decision:
     """What is to be done with an event, and why."""
 
-    verdict: Literal["admit", "ignore", "refuse", "pair"]
-    """``refuse``: told politely. ``pair``: told a code. ``ignore``: nothing is shown."""
+    verdict: Literal["admit", "overhear", "ignore", "refuse", "pair"]
+    """``refuse``: told politely. ``pair``: told a code. ``ignore``: nothing is shown.
+    ``overhear``: admitted until its words are known."""
     reason: str = ""
     """Low-cardinality label."""
 
 
 _ADMIT = Decision("admit")
+_OVERHEAR = Decision("overhear")
 
 
 def asks_for_pairing(event: Inbound, config: AccessConfig) -> bool:
@@ -34,10 +36,13 @@ def asks_for_pairing(event: Inbound, config: AccessConfig) -> bool:
     )
 
 
-def decide(event: Inbound, config: AccessConfig, *, paired: bool = False) -> Decision:
+def decide(
+    event: Inbound, config: AccessConfig, *, paired: bool = False, listens: bool = False
+) -> Decision:
     """Who may talk. Group rights are not rights in direct chats, nor the other way round.
 
-    `paired` is only looked at where `asks_for_pairing` says so. Ids are compared as they are.
+    `paired` is only looked at where `asks_for_pairing` says so. `listens` admits voice messages
+    in groups of which only the words can tell whether we are meant. Ids are compared as they are.
     """
     if event.sender.is_bot and not config.allow_bots:
         return Decision("ignore", "bot")
@@ -45,7 +50,7 @@ def decide(event: Inbound, config: AccessConfig, *, paired: bool = False) -> Dec
         return Decision("ignore", "identity")
     if event.place.kind == "direct":
         return _direct(event, config, paired)
-    return _group(event, config)
+    return _group(event, config, listens)
 
 
 def _direct(event: Inbound, config: AccessConfig, paired: bool) -> Decision:
@@ -60,7 +65,7 @@ def _direct(event: Inbound, config: AccessConfig, paired: bool) -> Decision:
     return Decision("pair" if config.dm_policy == "pairing" else "refuse", "stranger")
 
 
-def _group(event: Inbound, config: AccessConfig) -> Decision:
+def _group(event: Inbound, config: AccessConfig, listens: bool) -> Decision:
     if config.group_policy == "disabled":
         return Decision("ignore", "groups_disabled")
     if config.group_policy == "allowlist" and event.place.chat not in config.groups:
@@ -69,8 +74,14 @@ def _group(event: Inbound, config: AccessConfig) -> Decision:
     if config.group_allow_from and event.sender.id not in heard:
         return Decision("ignore", "group_sender")
     if event.kind in _TALKING and config.require_mention and not event.addressed:
+        if listens and event.kind == "message" and _speaks(event):
+            return _OVERHEAR
         return Decision("ignore", "not_addressed")
     return _ADMIT
+
+
+def _speaks(event: Inbound) -> bool:
+    return any(one.kind in ("voice", "audio") for one in event.attachments)
 
 
 def _listed(event: Inbound, config: AccessConfig) -> bool:

@@ -10,6 +10,7 @@ command  done twice, at once (crash before the note)     done again much later (
 /new     resets a session that is new already            would forget newer turns
 /model   sets the same value                             would undo a later choice
 /queue   sets the same value                             would undo a later choice
+/voice   sets the same value                             would undo a later choice
 others   show something                                  show something; answered once by the store
 ======== =============================================== ==========================================
 """
@@ -17,6 +18,7 @@ others   show something                                  show something; answere
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -24,8 +26,9 @@ from typing import get_args
 import msgspec
 
 from gateway.errors import Failed
-from gateway.message import Inbound, PlaceKind
+from gateway.message import Account, Inbound, PlaceKind
 from gateway.ports import Clock, LanePolicy, Lanes, Mode, Records
+from gateway.reading import Being, noted
 
 MENU: tuple[tuple[str, str], ...] = (
     ("help", "what I can do"),
@@ -34,6 +37,7 @@ MENU: tuple[tuple[str, str], ...] = (
     ("status", "what is going on here"),
     ("model", "show or choose the model"),
     ("queue", "what happens to messages that come while I answer"),
+    ("voice", "whether I answer by voice, too"),
     ("whoami", "show your id"),
 )
 """Names and descriptions, for platforms with a command menu."""
@@ -41,10 +45,11 @@ MENU: tuple[tuple[str, str], ...] = (
 NOTE_TTL = 8 * 86_400.0
 """As long as the queue remembers events."""
 
-_ALIASES = {"reset": "new", "start": "help", "commands": "help"}
-_NAMES = frozenset({name for name, _ in MENU} | _ALIASES.keys())
+ALIASES = {"reset": "new", "start": "help", "commands": "help", "tts": "voice"}
+_NAMES = frozenset({name for name, _ in MENU} | ALIASES.keys())
 _SLASH = re.compile(r"/([a-z]{1,16})(?:@\w{1,64})?(?:\s+(.*))?", re.IGNORECASE | re.DOTALL)
 _MODES: tuple[str, ...] = get_args(Mode)
+_VOICES = ("on", "off", "mirror")
 _UNSET = ("default", "reset", "auto")
 
 
@@ -86,7 +91,7 @@ def parse(text: str, stop_words: Collection[str] = ()) -> Command | None:
     if found := _SLASH.fullmatch(stripped):
         name = found[1].lower()
         if name in _NAMES:
-            return Command(_ALIASES.get(name, name), (found[2] or "").strip())
+            return Command(ALIASES.get(name, name), (found[2] or "").strip())
         return None
     if len(stripped) <= 32 and stripped.lower().rstrip(".! ") in stop_words:
         return Command("stop")
@@ -97,11 +102,17 @@ def needs_owner(command: Command, place: PlaceKind, owner_commands: Collection[s
     """Settings of a shared chat are its owner's; everybody may look at them."""
     if command.name in owner_commands:
         return True
-    return place != "direct" and command.name in ("model", "queue") and bool(command.argument)
+    return (
+        place != "direct" and command.name in ("model", "queue", "voice") and bool(command.argument)
+    )
 
 
 class Commands:
-    """Executes commands against the queue. `models` gives the names that can be pinned."""
+    """Executes commands against the queue.
+
+    `models` gives the names that can be pinned; `speech` when answers are spoken on an account, by
+    the setting's words, empty where they cannot be.
+    """
 
     def __init__(
         self,
@@ -111,12 +122,14 @@ class Commands:
         *,
         models: Callable[[], Sequence[str]],
         version: str,
+        speech: Callable[[Account], str] = lambda account: "",
     ) -> None:
         self._lanes = lanes
         self._records = records
         self._clock = clock
         self._models = models
         self._version = version
+        self._speech = speech
 
     async def run(self, command: Command, caller: Caller) -> Reply:
         """Do it. Repeating it for the same event is harmless. Raises `Unavailable`, `Busy`."""
@@ -133,6 +146,10 @@ class Commands:
                 return await self._noted(event, lambda: self._pin(event, command.argument))
             case "queue" if command.argument:
                 return await self._noted(event, lambda: self._mode(event, command.argument))
+            case "voice" if command.argument and self._speaks(event):
+                return await self._noted(event, lambda: self._voice(event, command.argument))
+            case "voice":
+                return await self._show_voice(event)
             case "model":
                 return await self._show_models(event)
             case "queue":
@@ -155,14 +172,14 @@ class Commands:
         return reply
 
     async def _stop(self, event: Inbound) -> Reply:
-        stopped = await self._lanes.stop(event.conversation)
+        stopped = await self._lanes.stop(event.conversation, but=event.id)
         if stopped == 0:
             return Reply("There was nothing to stop.")
         return Reply("Stopped." if stopped == 1 else f"Stopped: {stopped} messages.")
 
     async def _new(self, event: Inbound, question: str) -> Reply:
         # What was asked before belongs to the old conversation, so it is not answered in the new.
-        await self._lanes.stop(event.conversation)
+        await self._lanes.stop(event.conversation, but=event.id)
         await self._lanes.reset(event.conversation)
         if question:
             return Reply("", forward=question)
@@ -188,6 +205,35 @@ class Commands:
         await self._lanes.override(event.conversation, "queue", mode)
         return Reply(f"The queue mode here is now `{mode}`. `/queue default` undoes it.")
 
+    def _speaks(self, event: Inbound) -> bool:
+        return self._speech(event.account) not in ("", "off")
+
+    async def _voice(self, event: Inbound, wanted: str) -> Reply:
+        how = wanted.lower()
+        if how in _UNSET:
+            await self._lanes.override(event.conversation, "voice", "")
+            return Reply("Voice answers are as configured again.")
+        if how not in _VOICES:
+            return Reply(f"There is no such choice. There are: {_codes((*_VOICES, 'default'))}.")
+        await self._lanes.override(event.conversation, "voice", how)
+        return Reply(f"Voice answers here are now `{how}`. `/voice default` undoes it.")
+
+    async def _show_voice(self, event: Inbound) -> Reply:
+        configured = self._speech(event.account)
+        if not configured:
+            return Reply("I cannot send voice messages here.")
+        if configured == "off":
+            return Reply("Voice answers are switched off.")
+        now = {"request": "off", "always": "on"}.get(configured, configured)
+        overrides = (await self._lanes.view(event.conversation)).session.overrides
+        return Reply(
+            f"Voice answers: `{overrides.get('voice', now)}`.\n\n"
+            "- `/voice on`: every answer comes as a voice message, too\n"
+            "- `/voice mirror`: when you sent a voice message\n"
+            "- `/voice off`: never\n"
+            "- `/voice default`: as configured"
+        )
+
     async def _show_models(self, event: Inbound) -> Reply:
         pinned = (await self._lanes.view(event.conversation)).session.overrides.get("model", "")
         now = f"`{pinned}` answers here." if pinned else "The model is chosen automatically."
@@ -212,8 +258,11 @@ class Commands:
         age = "no answer yet"
         if session.active_at > 0:
             age = f"last answer {_ago(self._clock.now() - session.active_at)} ago"
+        being = await noted(self._records, event.conversation)
+        reading = [f"Reading: {_shown(being, self._clock.now())}"] if being else []
         lines = (
             f"Now: {now}, messages not yet answered: {view.waiting}",
+            *reading,
             f"Model: {session.overrides.get('model') or 'chosen automatically'}",
             f"Queue mode: {session.overrides.get('queue') or policy.mode}",
             f"Conversation: {view.turns} lines of history, {age}",
@@ -252,6 +301,27 @@ def _listing(names: Sequence[str]) -> str:
     if not names:
         return "There are no models to choose from."
     return "You can choose with `/model NAME`:\n\n" + "\n".join(f"- `{name}`" for name in names)
+
+
+_THINGS = {
+    "image": ("a picture", "pictures"),
+    "voice": ("a voice message", "voice messages"),
+    "audio": ("a recording", "recordings"),
+    "video": ("a video", "videos"),
+    "document": ("a document", "documents"),
+}
+
+
+def _shown(being: Sequence[Being], now: float) -> str:
+    """What is being read, and for how long."""
+    counts = Counter(one.kind for one in being)
+    things = [
+        one if number == 1 else f"{number} {many}"
+        for kind, number in counts.items()
+        for one, many in (_THINGS.get(kind, ("a file", "files")),)
+    ]
+    since = min(one.since for one in being)
+    return f"{', '.join(things)} (for {_ago(now - since)})"
 
 
 def _codes(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 
 from gateway.errors import Failed, GatewayError
-from gateway.message import Account, ConversationId, Outbound, Place
+from gateway.message import Account, Attachment, ConversationId, Outbound, Place
 from gateway.ports import Capabilities, Inbox, Receipt
 from tests.builders import ACCOUNT
 
@@ -34,6 +34,7 @@ class Seen:
     texts: list[str]
     kind: str = "answer"
     reply_to: str = ""
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass
@@ -96,6 +97,7 @@ class PlainAdapter:
             [outbound.text],
             outbound.kind,
             outbound.reply_to,
+            outbound.files,
         )
         return native
 
@@ -152,11 +154,15 @@ class KeyedEditor(KeyedAdapter, EditingAdapter):
 
 
 def split(outbound: Outbound) -> list[Outbound]:
-    """Paragraphs become parts."""
+    """Paragraphs become parts, and files the last one."""
     import msgspec
 
-    texts = outbound.text.split("\n\n")
+    contents: list[tuple[str, tuple[Attachment, ...]]] = [
+        (text, ()) for text in outbound.text.split("\n\n")
+    ]
+    if outbound.files:
+        contents.append(("", outbound.files))
     return [
-        msgspec.structs.replace(outbound, text=text, part=number, parts=len(texts))
-        for number, text in enumerate(texts)
+        msgspec.structs.replace(outbound, text=text, files=files, part=number, parts=len(contents))
+        for number, (text, files) in enumerate(contents)
     ]

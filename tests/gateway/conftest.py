@@ -15,12 +15,14 @@ from gateway.clock import SystemClock
 from gateway.delivery import Delivery, DeliveryConfig
 from gateway.drafts import Drafts
 from gateway.errors import GatewayError, Unavailable
+from gateway.heard import Heard
 from gateway.message import ConversationId, Inbound, Turn
 from gateway.metrics import Metrics
 from gateway.ports import (
     Capabilities,
     ChatMessage,
     EngineEvent,
+    Enricher,
     Finished,
     LanePolicy,
     Lease,
@@ -37,7 +39,8 @@ from gateway.queues.lanes import RedisLanes
 from gateway.queues.ledger import Ledger, read_ledger
 from gateway.queues.outbox import Outbox
 from gateway.queues.topology import Store
-from gateway.turn import Channel, TurnConfig, Turns
+from gateway.turn import Channel, Speech, TurnConfig, Turns
+from gateway.turn import Prompts as PromptsPort
 from gateway.worker import Worker
 from multimodal.pipeline import NoReaders
 from tests.fakes.platform import PLAIN, FakePlatform, PlainAdapter, split
@@ -106,6 +109,10 @@ class Road:
     config: TurnConfig = field(default_factory=TurnConfig)
     delivery_config: DeliveryConfig = field(default_factory=lambda: DeliveryConfig())
     metrics: Metrics = field(default_factory=Metrics)
+    enricher: Enricher = field(default_factory=NoReaders)
+    prompts: PromptsPort = field(default_factory=lambda: PlainPrompts())
+    heard: Heard | None = None
+    speech: Speech | None = None
 
     async def put(self, event: Inbound) -> str:
         stamped = msgspec.structs.replace(event, received_at=time.time())
@@ -149,8 +156,8 @@ class Road:
 
         turns = Turns(
             self.engine,
-            NoReaders(),
-            PlainPrompts(),
+            self.enricher,
+            self.prompts,
             {"fake": Channel(capabilities=self.capabilities, split=split)},
             publish,
             reset,
@@ -158,6 +165,8 @@ class Road:
             SystemClock(),
             self.config,
             self.metrics,
+            heard=self.heard,
+            speech=self.speech,
         )
         wakes = listen(self.store.address, [f"{one}:wake" for one in self.store.partitions])
         worker = Worker(claims or Claims(self.store), turns, wakes, concurrency=50)

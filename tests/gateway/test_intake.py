@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.access.config import AccessConfig, AccountRules
 from gateway.access.pairing import PENDING, approve, list_pending
 from gateway.errors import Unavailable
-from gateway.intake import STRANGERS, Intake
+from gateway.intake import DAY, STRANGERS, Intake
 from gateway.message import Account, Attachment, Inbound, InboundKind
 from gateway.ports import Accepted, Inbox, LanePolicy
 from gateway.sessions.commands import Commands
@@ -33,7 +33,9 @@ ROOM: dict[str, Any] = {"place": "group", "chat": "room"}
 class House:
     """An intake with its stores, which outlive it."""
 
-    def __init__(self, policy: LanePolicy | None = None, **access: Any) -> None:
+    def __init__(
+        self, policy: LanePolicy | None = None, heard_as: tuple[str, ...] = (), **access: Any
+    ) -> None:
         self.clock = MovedClock()
         self.lanes = MemoryLanes()
         self.records = MemoryRecords(self.clock.now)
@@ -43,7 +45,9 @@ class House:
             access=AccessConfig(**access),
             policy=policy or LanePolicy(),
             own_ids=frozenset({"me"}),
+            heard_as=heard_as,
         )
+        self.stored: list[Inbound] = []
         self.intake = self.start()
 
     def start(self, fuse: Fuse | None = None) -> Intake:
@@ -60,6 +64,7 @@ class House:
                 lanes, records, self.clock, models=lambda: ("home", "cloud"), version="1.0"
             ),
             stop_words=SessionConfig().stop_words,
+            stored=self.stored.append,
         )
 
     async def take(self, *events: Inbound) -> list[str]:
@@ -628,3 +633,61 @@ async def test_no_event_makes_it_stumble(
     where = ROOM if group else {}
     one = FIELDS[field](event("1", kind=kind, addressed=addressed, **where), text)
     assert isinstance(await house.intake.accept(one), Accepted)
+
+
+# --- listening ----------------------------------------------------------------------------------
+
+
+def voice(native: str, text: str = "", **more: Any) -> Inbound:
+    file = Attachment(kind="voice", digest="ab" * 32, size=more.pop("size", 0))
+    return event(native, text, attachments=(file,), **ROOM, **more)
+
+
+async def test_who_waits_is_told_of_every_stored_message_once() -> None:
+    house = House(**OPEN)
+    await house.take(event("1"), event("1"), event("2", "/help"), voice("3"))
+    assert [one.native_id for one in house.stored] == ["1", "3"]
+
+
+async def test_a_voice_message_in_a_group_is_kept_until_its_words_are_known() -> None:
+    house = House(heard_as=("Molly",), **OPEN)
+    assert await house.take(voice("1", addressed=False), voice("2")) == ["stored", "stored"]
+    assert [one.overheard for one in house.stored] == [True, False]
+    house = House(**OPEN)
+    assert await house.take(voice("1", addressed=False)) == ["ignored not_addressed"]
+
+
+async def test_nobody_is_told_why_their_talk_was_not_heard() -> None:
+    house = House(LanePolicy(depth=3), heard_as=("Molly",), per_sender=3, max_file=10, **OPEN)
+    assert await house.take(
+        voice("1", addressed=False, size=11),
+        *(voice(native, addressed=False) for native in "234"),
+    ) == ["ignored file_too_large", "stored", "stored", "ignored rate_limit"]
+    house.clock.advance(61)
+    late = house.clock.now() - 2 * DAY
+    assert await house.take(
+        voice("5", addressed=False),
+        voice("6", addressed=False),
+        voice("7", addressed=False, sent_at=late),
+    ) == ["stored", "ignored full", "ignored late"]
+    assert house.lanes.said() == []
+
+
+async def test_talk_of_others_uses_up_nobodys_rate() -> None:
+    house = House(heard_as=("Molly",), per_sender=2, per_chat=2, **OPEN)
+    for native in "123":
+        await house.take(voice(native, addressed=False))
+    assert await house.take(event("4", **ROOM), event("5", **ROOM)) == ["stored", "stored"]
+
+
+async def test_files_of_talk_beyond_the_rate_are_not_fetched() -> None:
+    house = House(heard_as=("Molly",), per_sender=1, **OPEN)
+    fetched: list[str] = []
+
+    async def prepare(one: Inbound) -> Inbound:
+        fetched.append(one.native_id)
+        return one
+
+    for native in "12":
+        await house.intake.accept(voice(native, addressed=False), prepare)
+    assert fetched == ["1"]

@@ -7,7 +7,7 @@ import pytest
 from gateway.access.config import AccessConfig, AccountRules, authenticated
 from gateway.access.policy import asks_for_pairing, decide
 from gateway.errors import BadConfig
-from gateway.message import Account, InboundKind
+from gateway.message import Account, Attachment, InboundKind
 from tests.fakes.events import event
 
 LISTED = {"dm_policy": "allowlist", "allow_from": ["ada"]}
@@ -60,6 +60,36 @@ def test_who_may_talk_is_as_in_the_table(
     config: dict[str, Any], fields: dict[str, Any], paired: bool, verdict: str
 ) -> None:
     assert decide(event("1", **fields), AccessConfig(**config), paired=paired).verdict == verdict
+
+
+VOICE = {"attachments": (Attachment(kind="voice"),)}
+PICTURE = {"attachments": (Attachment(kind="image"),)}
+ASIDE = {**IN_ROOM, "addressed": False}
+
+
+@pytest.mark.parametrize(
+    ("config", "fields", "listens", "verdict"),
+    [
+        (GROUP, {**ASIDE, **VOICE}, True, "overhear"),
+        (GROUP, {**ASIDE, "attachments": (Attachment(kind="audio"),)}, True, "overhear"),
+        (GROUP, {**ASIDE, **VOICE}, False, "ignore"),
+        (GROUP, {**ASIDE, **PICTURE}, True, "ignore"),
+        (GROUP, ASIDE, True, "ignore"),
+        (GROUP, {**IN_ROOM, **VOICE}, True, "admit"),
+        ({**GROUP, "require_mention": False}, {**ASIDE, **VOICE}, True, "admit"),
+        (GROUP, {**ASIDE, **VOICE, "chat": "other"}, True, "ignore"),
+        (GROUP, {**ASIDE, **VOICE, "is_bot": True}, True, "ignore"),
+        ({**GROUP, "group_allow_from": ["bob"]}, {**ASIDE, **VOICE}, True, "ignore"),
+        ({**GROUP, "min_grade": "verified"}, {**ASIDE, **VOICE}, True, "ignore"),
+        ({"group_policy": "disabled"}, {**ASIDE, **VOICE}, True, "ignore"),
+        ({}, VOICE, True, "pair"),
+    ],
+)
+def test_who_is_listened_to_is_as_in_the_table(
+    config: dict[str, Any], fields: dict[str, Any], listens: bool, verdict: str
+) -> None:
+    decision = decide(event("1", **fields), AccessConfig(**config), listens=listens)
+    assert decision.verdict == verdict
 
 
 @pytest.mark.parametrize("kind", get_args(InboundKind))

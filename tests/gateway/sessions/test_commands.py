@@ -6,6 +6,7 @@ import pytest
 
 from gateway.message import Inbound
 from gateway.ports import LanePolicy, Session
+from gateway.reading import Being, forget, note
 from gateway.sessions.commands import MENU, Caller, Command, Commands, needs_owner, parse
 from gateway.sessions.config import SessionConfig
 from tests.fakes.clock import MovedClock
@@ -25,12 +26,14 @@ class Desk:
         self.lanes = MemoryLanes()
         self.records = MemoryRecords(self.clock.now)
         self.owners: set[str] = set()
+        self.speech = "request"
         self.commands = Commands(
             self.lanes,
             self.records,
             self.clock,
             models=lambda: ("home", "Cloud"),
             version="1.2.3",
+            speech=lambda account: self.speech,
         )
 
     async def type(self, given: Inbound, owner_commands: tuple[str, ...] = ()) -> str:
@@ -64,6 +67,8 @@ def desk() -> Desk:
         ("/start abc", Command("help", "abc")),
         ("/model  home ", Command("model", "home")),
         ("/queue each", Command("queue", "each")),
+        ("/voice on", Command("voice", "on")),
+        ("/tts off", Command("voice", "off")),
         ("stop the car", None),
         ("don't stop", None),
         ("", None),
@@ -88,6 +93,9 @@ def test_commands_are_told_from_text_as_in_the_table(text: str, command: Command
         ("/model home", "thread", (), True),
         ("/model", "group", (), False),
         ("/queue each", "group", (), True),
+        ("/voice on", "group", (), True),
+        ("/voice on", "direct", (), False),
+        ("/tts", "group", (), False),
         ("/stop", "group", (), False),
         ("/new", "group", (), False),
         ("/model", "direct", ("model",), True),
@@ -135,6 +143,48 @@ async def test_the_queue_mode_is_set_shown_and_reset(desk: Desk) -> None:
     assert "no such mode" in await desk.type(event("4", "/queue sideways"))
     await desk.type(event("5", "/queue default"))
     assert "mode: `collect`" in await desk.type(event("6", "/queue"))
+
+
+async def test_voice_answers_are_chosen_shown_and_reset(desk: Desk) -> None:
+    assert "answers: `off`" in await desk.type(event("1", "/voice"))
+    await desk.type(event("2", "/voice On"))
+    assert desk.lanes.sessions[event("1").conversation].overrides == {"voice": "on"}
+    assert "answers: `on`" in await desk.type(event("3", "/tts"))
+    await desk.type(event("4", "/voice mirror"))
+    assert "answers: `mirror`" in await desk.type(event("5", "/voice"))
+    assert "no such choice" in await desk.type(event("6", "/voice loud"))
+    await desk.type(event("7", "/voice default"))
+    desk.speech = "always"
+    assert "answers: `on`" in await desk.type(event("8", "/voice"))
+
+
+@pytest.mark.parametrize(("speech", "says"), [("", "cannot send voice"), ("off", "switched off")])
+async def test_voice_says_where_there_is_none(desk: Desk, speech: str, says: str) -> None:
+    desk.speech = speech
+    assert says in await desk.type(event("1", "/voice"))
+    assert says in await desk.type(event("2", "/voice on"))
+    assert desk.lanes.calls["override"] == 0
+
+
+async def test_status_says_what_is_being_read(desk: Desk) -> None:
+    here, now = event("1").conversation, desk.clock.now()
+    assert "Reading" not in await desk.type(event("1", "/status"))
+    kinds = ("image", "voice", "image", "hologram")
+    being = [Being(kind=kind, since=now - age) for age, kind in enumerate(kinds)]
+    await note(desk.records, here, being)
+    text = await desk.type(event("2", "/status"))
+    assert "- Reading: 2 pictures, a voice message, a file (for 3 s)" in text
+    await forget(desk.records, here)
+    assert "Reading" not in await desk.type(event("3", "/status"))
+    await desk.records.set("reading", here, b'{"of": "a newer gateway"}')
+    assert "Reading" not in await desk.type(event("4", "/status"))
+
+
+async def test_a_spoken_stop_does_not_stop_itself(desk: Desk) -> None:
+    await desk.lanes.put(event("1"), LanePolicy())
+    await desk.lanes.put(event("2", "stop"), LanePolicy())
+    assert await desk.type(event("2", "stop")) == "Stopped."
+    assert [one.native_id for one in desk.lanes.waiting[event("2").conversation]] == ["2"]
 
 
 async def test_stop_says_how_much_it_stopped(desk: Desk) -> None:
