@@ -31,9 +31,9 @@ SCRIPTS = {
     "Han": "chi_sim chi_tra jpn",
     "HanS": "chi_sim",
     "HanT": "chi_tra",
-    "Japanese": "jpn",
-    "Katakana": "jpn",
-    "Hiragana": "jpn",
+    "Japanese": "jpn chi_sim chi_tra",
+    "Katakana": "jpn chi_sim chi_tra",
+    "Hiragana": "jpn chi_sim chi_tra",
     "Korean": "kor",
     "Hangul": "kor",
     "Devanagari": "hin mar nep san",
@@ -58,7 +58,8 @@ SCRIPTS = {
     "Syriac": "syr",
     "Thaana": "div",
 }
-"""By the names that Tesseract's script detection gives."""
+"""By the names that Tesseract's script detection gives. It takes Chinese for Japanese every other
+time."""
 
 
 def folder(wanted: Path | None) -> Path:

@@ -183,6 +183,8 @@ def sheet(picture: Grey) -> Sheet | None:
     inside = int(region.sum())
     if area < 0.15 * region.size or not 0.88 < inside / max(area, 1) < 1.2:
         return None
+    if _in_corners(corners, light.shape) > 1:
+        return None  # a sky, or a light that falls in
     rest = light[~region]
     if len(rest) < 0.03 * light.size or np.median(light[region]) - np.median(rest) < 40:
         return None
@@ -289,6 +291,12 @@ def _largest(mask: Mask) -> Mask:
         if now == size:
             return wider
         grown, size = wider, now
+
+
+def _in_corners(points: NDArray[np.float64], shape: tuple[int, ...]) -> int:
+    """How many lie in a corner of the picture."""
+    far = np.array([shape[1] - 1, shape[0] - 1])
+    return int((np.minimum(points, far - points) < 4).all(axis=1).sum())
 
 
 def _area(corners: NDArray[np.float64]) -> float:
