@@ -68,7 +68,7 @@ _PLUGINS = (
 
 NOT_READ = "this kind of picture is not read"
 DAMAGED = "it is damaged, or made in a way we cannot read"
-NOTHING_LEFT = "it is cut off before anything can be seen"
+NOTHING_LEFT = "it is damaged, and nothing can be seen in it"
 CUT = "It is cut off or damaged; what is there was read."
 MOVES = "It moves; its first picture was read."
 
@@ -404,7 +404,8 @@ def _samples() -> list[bytes]:
     save("RGBA", "WEBP")
     save("RGB", "WEBP", lossless=True, two=True)
     save("RGB", "BMP")
-    save("F", "TIFF")
+    for mode in ("F", "LAB", "I;16"):
+        save(mode, "TIFF")
     save("1", "TIFF", compression="group4", dpi=(204, 98))
     for compression in ("tiff_lzw", "jpeg", "tiff_adobe_deflate", "packbits"):
         save("RGB", "TIFF", compression=compression, two=True)

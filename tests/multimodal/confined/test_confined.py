@@ -19,6 +19,7 @@ from multimodal.readers import NotSetUp, Unreadable
 
 MODULE = "tests.multimodal.confined.misdeeds"
 MEMORY = 256 * 2**20
+CLONE_NEWNET = 0x40000000
 
 
 def confined(
@@ -238,6 +239,15 @@ def test_limits_are_as_said(child: Confined) -> None:
     for name in ("Max open files", "Max processes", "Max file size", "Max core file size"):
         assert rows[name] == ["0", "0"], name
     assert rows["Max address space"] == [str(MEMORY)] * 2
+
+
+def test_the_child_has_a_network_of_its_own_where_that_is_allowed(child: Confined) -> None:
+    probe = f"import ctypes; raise SystemExit(ctypes.CDLL(None).unshare({CLONE_NEWNET}) != 0)"
+    allowed = subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+    theirs, ours = (os.readlink(f"/proc/{each}/ns/net") for each in (pid(child), "self"))
+
+    assert (theirs != ours) == allowed
 
 
 def test_closing_leaves_no_child_and_no_descriptor() -> None:
