@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import msgspec
 import structlog
@@ -25,6 +26,7 @@ from engine.pictures import LARGEST
 from engine.registry import build as build_engines
 from engine.service import EngineService
 from gateway.access.config import AccessConfig, AccountRules, authenticated
+from gateway.access.pairing import Approvals
 from gateway.accounts import AccountRunner
 from gateway.blobs import FolderBlobs, read_whole
 from gateway.clock import SystemClock
@@ -32,13 +34,15 @@ from gateway.delivery import Delivery, DeliveryConfig
 from gateway.drafts import Drafts
 from gateway.errors import BadConfig, GatewayError, Retryable, Unavailable
 from gateway.failpoints import ACKED, RECEIVED, STORED, failpoint, failpoint_soon
+from gateway.heard import EARLY, Early, Heard
 from gateway.intake import Intake
-from gateway.message import ConversationId, Inbound
+from gateway.message import Account, ConversationId, Inbound, Outbound
 from gateway.metrics import CountedInbox, LoopWatch, Metrics, merged
 from gateway.ports import (
     Accepted,
     Adapter,
     Clock,
+    Enricher,
     HasWebhook,
     Inbox,
     Lease,
@@ -69,7 +73,7 @@ from gateway.storage import (
     ready_store,
     redis_url,
 )
-from gateway.turn import Channel, TurnConfig, Turns
+from gateway.turn import Channel, Speech, TurnConfig, Turns
 from gateway.web import auth
 from gateway.web.deps import WebDeps
 from gateway.web.server import build_app, serve
@@ -79,7 +83,8 @@ from gateway.worker import Worker
 from multimodal.config import MediaConfig
 from multimodal.desk import Desk, by_celery
 from multimodal.jobs import QUEUES, JobKind
-from multimodal.pipeline import NoReaders
+from multimodal.pipeline import NoReaders, Readers
+from multimodal.speech import Speaker
 
 log = structlog.get_logger(__name__)
 
@@ -114,8 +119,9 @@ async def run_gateway(settings: Settings, *, announce: Callable[[str], None] | N
     async with open_store(settings) as opened, contextlib.AsyncExitStack() as stack:
         await ready_store(settings, opened.store)
         metrics = Metrics()
-        runners = await _runners(settings, opened, metrics, stack)
-        app = build_app(_web_deps(settings, opened, runners, metrics))
+        desk = await _desk(settings, stack)
+        runners = await _runners(settings, opened, metrics, desk, stack)
+        app = build_app(_web_deps(settings, opened, runners, metrics, desk))
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(job)
@@ -154,11 +160,15 @@ async def _patient_link(settings: Settings, opened: OpenStore, port: int) -> str
 
 
 async def _runners(
-    settings: Settings, opened: OpenStore, metrics: Metrics, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    opened: OpenStore,
+    metrics: Metrics,
+    desk: Desk | None,
+    stack: contextlib.AsyncExitStack,
 ) -> Sequence[AccountRunner]:
     clock = SystemClock()
     blobs = FolderBlobs(settings.blobs)
-    inbox = _Gate(_intake(settings, opened, clock), metrics)
+    inbox = _Gate(_intake(settings, opened, clock, metrics, desk, stack), metrics)
     owners = Owners(opened.store)
     outbox = Outbox(opened.store)
     runners = []
@@ -209,34 +219,96 @@ def _deliveries(
     return begin
 
 
-def _intake(settings: Settings, opened: OpenStore, clock: SystemClock) -> Intake:
-    sessions = settings.section(SessionConfig)
-    channels = _channels(settings)
-    rules = {entry.account.key: _rules(entry, sessions) for entry in settings.adapters}
-    engines = tuple(settings.engines) or ("builtin",)
+def _intake(
+    settings: Settings,
+    opened: OpenStore,
+    clock: SystemClock,
+    metrics: Metrics,
+    desk: Desk | None,
+    stack: contextlib.AsyncExitStack,
+) -> Intake:
+    media = settings.section(MediaConfig)
+    enricher: Enricher = NoReaders()
+    if desk is not None:
+        enricher = Readers(desk, opened.records, clock, media, metrics, early=True)
+    early = Early(enricher, _heard(settings, opened, clock, desk), most=EARLY if desk else 0)
+    stack.push_async_callback(early.close)
     return Intake(
         opened.lanes,
         opened.records,
-        rules,
+        _rules(settings, desk),
         clock,
-        lambda outbound: channels[outbound.account.kind].split(outbound),
-        commands=Commands(
-            opened.lanes, opened.records, clock, models=lambda: engines, version=VERSION
-        ),
-        stop_words=sessions.stop_words,
+        _splits(settings),
+        commands=_commands(settings, opened, clock, desk),
+        stop_words=settings.section(SessionConfig).stop_words,
+        stored=early.begin,
     )
 
 
-def _rules(entry: AdapterEntry, sessions: SessionConfig) -> AccountRules:
+def _heard(settings: Settings, opened: OpenStore, clock: SystemClock, desk: Desk | None) -> Heard:
+    return Heard(
+        opened.lanes,
+        _commands(settings, opened, clock, desk),
+        _rules(settings, desk),
+        Approvals(opened.records, clock),
+        _splits(settings),
+        stop_words=settings.section(SessionConfig).stop_words,
+    )
+
+
+def _commands(
+    settings: Settings, opened: OpenStore, clock: SystemClock, desk: Desk | None
+) -> Commands:
+    engines = tuple(settings.engines) or ("builtin",)
+    mode = settings.section(MediaConfig).speech.mode
+    channels = _channels(settings)
+
+    def speech(account: Account) -> str:
+        channel = channels.get(account.kind)
+        return mode if desk and channel and channel.capabilities.voice_out else ""
+
+    return Commands(
+        opened.lanes,
+        opened.records,
+        clock,
+        models=lambda: engines,
+        version=VERSION,
+        speech=speech,
+    )
+
+
+def _splits(settings: Settings) -> Callable[[Outbound], Sequence[Outbound]]:
+    channels = _channels(settings)
+    return lambda outbound: channels[outbound.account.kind].split(outbound)
+
+
+def _rules(settings: Settings, desk: Desk | None) -> Mapping[str, AccountRules]:
+    sessions = settings.section(SessionConfig)
+    return {
+        entry.account.key: AccountRules(
+            account=entry.account,
+            access=_access(entry),
+            policy=lane_policy(sessions, entry.account),
+            heard_as=_names(settings, entry) if desk else (),
+            **entry.spec.id_rules,
+        )
+        for entry in settings.adapters
+    }
+
+
+def _access(entry: AdapterEntry) -> AccessConfig:
     access = entry.access if isinstance(entry.access, AccessConfig) else AccessConfig()
     if entry.account.kind == "web":
-        access = authenticated(access)  # whoever gets here has signed in
-    return AccountRules(
-        account=entry.account,
-        access=access,
-        policy=lane_policy(sessions, entry.account),
-        **entry.spec.id_rules,
-    )
+        return authenticated(access)  # whoever gets here has signed in
+    return access
+
+
+def _names(settings: Settings, entry: AdapterEntry) -> tuple[str, ...]:
+    """By which a voice message in a group calls us; the account's own count as well."""
+    media = settings.section(MediaConfig)
+    if not media.heard_as or not {"voice", "audio"} & set(media.read):
+        return ()
+    return (*media.heard_as, *getattr(entry.config, "mention_patterns", ()))
 
 
 def _channels(settings: Settings) -> Mapping[str, Channel]:
@@ -249,7 +321,11 @@ def _channels(settings: Settings) -> Mapping[str, Channel]:
 
 
 def _web_deps(
-    settings: Settings, opened: OpenStore, runners: Sequence[AccountRunner], metrics: Metrics
+    settings: Settings,
+    opened: OpenStore,
+    runners: Sequence[AccountRunner],
+    metrics: Metrics,
+    desk: Desk | None,
 ) -> WebDeps:
     http = settings.http
     web = next((one.adapter for one in runners if one.account.kind == "web"), None)
@@ -268,6 +344,10 @@ def _web_deps(
         }
 
     async def exposition() -> bytes:
+        if desk is not None:
+            with contextlib.suppress(GatewayError):
+                for kind, depth in (await desk.depths()).items():
+                    metrics.media_queue(kind, depth.waiting, depth.oldest)
         processes = {**await opened.processes(), "gateway": metrics.exposition()}
         return merged(processes, await opened.ledger(), await opened.depths(accounts))
 
@@ -365,6 +445,17 @@ def media_store(settings: Settings) -> tuple[str, str]:
     return redis_url(settings), password.get_secret_value() if password else ""
 
 
+async def _desk(settings: Settings, stack: contextlib.AsyncExitStack) -> Desk | None:
+    """Where files are handed in to be read; None where nothing that reads is installed."""
+    if find_spec("celery") is None:
+        return None
+    try:
+        return await stack.enter_async_context(open_desk(settings, SystemClock()))
+    except BadConfig as problem:  # messages without files need none of it
+        log.warning("files_not_read", reason=str(problem))
+        return None
+
+
 @contextlib.asynccontextmanager
 async def open_desk(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
     """Where jobs are handed in. Holds no connection while there are none."""
@@ -449,10 +540,11 @@ async def run_worker(settings: Settings, *, announce: Callable[[], None] | None 
     """Claim conversations and answer them. `announce` is called once it does."""
     _fewer_collections()
     config = settings.section(TurnConfig)
-    async with open_store(settings) as opened:
+    async with open_store(settings) as opened, contextlib.AsyncExitStack() as stack:
         await ready_store(settings, opened.store)
         store, metrics = opened.store, Metrics()
         clock, claims = SystemClock(), Claims(store)
+        desk, media = await _desk(settings, stack), settings.section(MediaConfig)
         engine = engines(settings)
         name = f"worker-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
@@ -467,7 +559,7 @@ async def run_worker(settings: Settings, *, announce: Callable[[], None] | None 
 
         turns = Turns(
             engine,
-            NoReaders(),
+            Readers(desk, opened.records, clock, media, metrics) if desk else NoReaders(),
             Prompts(settings.section(SessionConfig), clock),
             _channels(settings),
             show,
@@ -476,6 +568,8 @@ async def run_worker(settings: Settings, *, announce: Callable[[], None] | None 
             clock,
             config,
             metrics,
+            heard=_heard(settings, opened, clock, desk),
+            speech=_speech(desk, clock, media, metrics),
         )
         wakes = listen(store.address, [f"{partition}:wake" for partition in store.partitions])
         worker = Worker(claims, turns, wakes, concurrency=config.concurrency)
@@ -497,6 +591,14 @@ async def run_worker(settings: Settings, *, announce: Callable[[], None] | None 
                 await engine.close()
                 with contextlib.suppress(GatewayError):
                     await opened.records.remove("metrics", name)
+
+
+def _speech(
+    desk: Desk | None, clock: SystemClock, media: MediaConfig, metrics: Metrics
+) -> Speech | None:
+    if desk is None:
+        return None
+    return Speech(voice=Speaker(desk, clock, media, metrics), mode=media.speech.mode)
 
 
 async def _report(opened: OpenStore, metrics: Metrics, worker: Worker, name: str) -> None:

@@ -57,6 +57,39 @@ class Metrics:
         )  # fmt: skip
         self._busy = Gauge("moltgate_turns_running", "Turns under way.", registry=self.registry)
 
+        self._media_jobs = Counter(
+            "moltgate_media_jobs", "Files to be read and answers to be spoken, by their end.",
+            ("kind", "outcome"), registry=self.registry,
+        )  # fmt: skip
+        self._media_wait = Histogram(
+            "moltgate_media_wait_seconds", "Time a message waited for one of its files.",
+            ("kind",), buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._media_work = Counter(
+            "moltgate_media_work_seconds", "Time the readers worked.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self._media_audio = Counter(
+            "moltgate_media_audio_seconds", "Sound that was heard or spoken.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self._media_pages = Counter(
+            "moltgate_media_pages", "Pictures and pages that were looked at.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self._media_remembered = Counter(
+            "moltgate_media_remembered", "Files that had been read before.",
+            ("kind",), registry=self.registry,
+        )  # fmt: skip
+        self._media_queue = Gauge(
+            "moltgate_media_queue", "Jobs that nobody has taken yet.",
+            ("queue",), registry=self.registry,
+        )  # fmt: skip
+        self._media_age = Gauge(
+            "moltgate_media_queue_age_seconds", "Time since the oldest of them was sent.",
+            ("queue",), registry=self.registry,
+        )  # fmt: skip
+
     def event_taken(self, account: str, outcome: str) -> None:
         self._events.labels(account, outcome).inc()
 
@@ -80,6 +113,24 @@ class Metrics:
 
     def loop_lag(self, seconds: float) -> None:
         self._lag.set(seconds)
+
+    def media_ended(self, kind: str, outcome: str, seconds: float) -> None:
+        self._media_jobs.labels(kind, outcome).inc()
+        self._media_wait.labels(kind).observe(seconds)
+
+    def media_worked(self, kind: str, seconds: float, audio: float, pages: int) -> None:
+        self._media_work.labels(kind).inc(seconds)
+        if audio > 0:
+            self._media_audio.labels(kind).inc(audio)
+        if pages > 0:
+            self._media_pages.labels(kind).inc(pages)
+
+    def media_remembered(self, kind: str) -> None:
+        self._media_remembered.labels(kind).inc()
+
+    def media_queue(self, queue: str, waiting: int, oldest: float) -> None:
+        self._media_queue.labels(queue).set(waiting)
+        self._media_age.labels(queue).set(oldest)
 
     def running(self, turns: int) -> None:
         self._busy.set(turns)
