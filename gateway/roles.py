@@ -247,7 +247,8 @@ class OnDemand(Role):
         come when it had already made up its mind, and starts it again."""
         if now - self._last >= max(self.idle, _LONGEST_END):
             self._rung.clear()
-        self._diary.info("role_sleeps", role=self.name)
+        if not self._rung.is_set():
+            self._diary.info("role_sleeps", role=self.name)
 
     async def _leave_alone(self, reason: str) -> None:
         advice = "files and voice are not read meanwhile; everything else goes on"
