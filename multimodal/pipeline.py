@@ -191,7 +191,9 @@ class Readers:
         reading = await self._desk.ask(job, seconds=left)
         with contextlib.suppress(Retryable):  # what was read is worth more than the note of it
             await self._remember(job, one, reading)
-        return ("unreadable" if reading.problem else "read"), reading
+        if reading.problem:
+            return ("failed" if reading.passing else "unreadable"), reading
+        return "read", reading
 
     async def _known(self, job: Job) -> Reading | None:
         if not self._config.remember:

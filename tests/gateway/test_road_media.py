@@ -12,7 +12,8 @@ from gateway.access.config import AccessConfig, AccountRules
 from gateway.access.pairing import Approvals
 from gateway.clock import SystemClock
 from gateway.errors import Refused
-from gateway.heard import Heard
+from gateway.heard import Early, Heard
+from gateway.intake import Intake
 from gateway.message import Attachment, Inbound, Turn
 from gateway.ports import LanePolicy
 from gateway.queues.records import RedisRecords
@@ -20,7 +21,11 @@ from gateway.sessions.commands import Commands
 from gateway.sessions.config import SessionConfig
 from gateway.sessions.prompt import Prompts
 from gateway.turn import Speech
+from multimodal.config import MediaConfig
+from multimodal.jobs import Reading
+from multimodal.pipeline import Readers
 from tests.builders import ACCOUNT, message
+from tests.fakes.desk import Counts, FakeDesk
 from tests.fakes.platform import EDITING, PLAIN, EditingAdapter, split
 from tests.gateway.conftest import Road
 
@@ -298,6 +303,42 @@ async def test_a_spoken_stop_ends_a_turn_of_another_worker(road: Road, ears: Ear
         await road.until(lambda: road.engine.closed == 1 and worker.busy == 0)
         await road.settled(accepted=2, cancelled=1, answered=1, waiting=0, sent=1)
     assert road.platform.texts() == ["Stopped."]
+
+
+async def test_a_spoken_stop_is_heard_by_the_gateway_while_the_worker_answers(
+    road: Road, ears: Ears
+) -> None:
+    """The whole way: taken in, read early, executed, and the turn is over at once."""
+    never, desk, counts = asyncio.Event(), FakeDesk(), Counts()
+    desk.reads = lambda job: Reading(text="Please stop.")
+    road.engine.scripts = [["half", never]]
+    records = RedisRecords(road.store)
+    road.enricher = Readers(desk, records, SystemClock(), MediaConfig(), counts)
+    assert road.heard is not None
+    listener = Readers(desk, records, SystemClock(), MediaConfig(), counts, early=True)
+    early = Early(listener, road.heard)
+    access = AccessConfig(dm_policy="open")
+    intake = Intake(
+        road.lanes,
+        records,
+        {ACCOUNT.key: AccountRules(account=ACCOUNT, access=access)},
+        SystemClock(),
+        split,
+        commands=Commands(road.lanes, records, SystemClock(), models=lambda: (), version="1"),
+        stored=early.begin,
+    )
+    async with road.working() as worker, road.sending():
+        await intake.accept(message("1", text="tell me a long story"))
+        await road.until(lambda: len(road.engine.asked) == 1)
+        taken = await intake.accept(carrying("2", file("voice", "")))
+        assert taken.outcome == "stored"
+        await road.until(lambda: road.engine.closed == 1 and worker.busy == 0)
+        await road.settled(accepted=2, cancelled=1, answered=1, waiting=0, sent=1)
+        again = await intake.accept(carrying("2", file("voice", "")))
+        assert again.outcome == "duplicate"
+    await early.close()
+    assert road.platform.texts() == ["Stopped."]
+    assert len(desk.asked) == 1
 
 
 # --- overheard ----------------------------------------------------------------------------------

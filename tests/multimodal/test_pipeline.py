@@ -147,6 +147,8 @@ async def test_a_files_own_problem_is_remembered_and_ours_is_not(house: House) -
     house.desk.reads = lambda job: Reading(text="hello")
     (one,) = await house.read(file("voice"))
     assert one.text == "hello"
+    outcomes = [outcome for _, outcome in house.counts.ended]
+    assert outcomes == ["unreadable", "failed", "read"]
 
 
 async def test_that_it_took_too_long_is_not_remembered(house: House) -> None:
