@@ -43,13 +43,12 @@ def warm_up() -> None:
 
 def kind(content: bytes) -> dict[str, Any]:
     """``word``, ``sheet``, ``slide``, ``odf``, ``archive``, or in words what else it is."""
-    with opened(content) as archive:
-        return {"kind": _kind(archive)}
+    return {"kind": _kind_of(content)}
 
 
 def members(content: bytes, *, most: int, unpacked: int) -> Iterator[bytes]:
-    """Of each file a name and what is wrong with it, packed, and then its content if nothing is.
-    At most so many are opened, and so many bytes of them in all."""
+    """Of each file a name, what is wrong with it, and of a ZIP its kind, packed; and then its
+    content if nothing is wrong. At most so many are opened, and so many bytes of them in all."""
     count = 0
     with opened(content) as archive:
         listed = 0
@@ -75,12 +74,17 @@ def members(content: bytes, *, most: int, unpacked: int) -> Iterator[bytes]:
                     yield _told(name, "it is broken")
                     continue
                 unpacked -= len(data)
-                yield _told(name, "")
+                try:
+                    inner = _kind_of(data) if data.startswith(b"PK") else ""
+                except Unreadable as unreadable:
+                    yield _told(name, unreadable.problem)
+                    continue
+                yield _told(name, "", inner)
                 yield data
 
 
-def _told(name: str, problem: str) -> bytes:
-    return msgspec.msgpack.encode([name.encode("utf-8", "replace").decode(), problem])
+def _told(name: str, problem: str, kind: str = "") -> bytes:
+    return msgspec.msgpack.encode([name.encode("utf-8", "replace").decode(), problem, kind])
 
 
 def _content(archive: zipfile.ZipFile, each: zipfile.ZipInfo) -> bytes:
@@ -94,6 +98,11 @@ def _content(archive: zipfile.ZipFile, each: zipfile.ZipInfo) -> bytes:
                 raise zipfile.BadZipFile
             pieces.append(piece)
     return b"".join(pieces)
+
+
+def _kind_of(content: bytes) -> str:
+    with opened(content) as archive:
+        return _kind(archive)
 
 
 def _kind(archive: zipfile.ZipFile) -> str:

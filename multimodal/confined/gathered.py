@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
@@ -29,6 +30,8 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     """What was not read, in few words for the user."""
     pages: int = 0
+    cpu: float = field(default_factory=time.process_time)
+    """Seconds it took; until `told`, when they began."""
 
     def add(self, text: str, label: str = "", number: int = 0, *, scan: bool = False) -> None:
         if text or scan:
@@ -41,12 +44,15 @@ class Gathered:
             "parts": [list(astuple(part)) for part in parts],
             "notes": self.notes,
             "pages": self.pages,
+            "cpu": time.process_time() - self.cpu,
         }
 
 
 def understood(told: dict[str, Any]) -> Gathered:
     """The other end of `told`."""
-    return Gathered([Part(*part) for part in told["parts"]], told["notes"], told["pages"])
+    return Gathered(
+        [Part(*part) for part in told["parts"]], told["notes"], told["pages"], told["cpu"]
+    )
 
 
 def trimmed(parts: Iterable[Part], keep: int) -> list[Part]:

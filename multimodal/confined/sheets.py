@@ -30,11 +30,15 @@ def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, keep: int
             each.reset_dimensions()  # which are only what the file says of itself
             lines: list[list[str]] = []
             wide = long = False
+            blank: object = None  # missing rows are all the same one
             for passed, row in enumerate(each.iter_rows(values_only=True, max_col=COLUMNS + 1)):
                 if passed >= ROWS:
                     long = True
                     break
+                if row is blank:
+                    continue
                 if not any(value is not None and value != "" for value in row):
+                    blank = row
                     continue
                 if len(lines) >= rows:
                     long = True

@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 MOST = 30 * 2**20
 """Bytes of text that are looked at; of more the beginning and the end."""
-HTML = 4_000_000
+HTML = 3_000_000
 RTF = 8_000_000
 """Characters that are looked at."""
 COLUMNS = 200
@@ -276,6 +276,7 @@ _HIDDEN = re.compile(
 )
 _WHITE = re.compile(r"(?:^|;)color:(?:#f[a-f0-9]f[a-f0-9]f[a-f0-9]|#fff|white|rgba?\(255,255,255)")
 _RULE = re.compile(r"([^{}]{1,300})\{([^{}]{0,2000})\}")
+_MEDIA = re.compile(r"@media([^{}]{0,200})\{((?:[^{}]|\{[^{}]*\})*+)\}", re.IGNORECASE)
 _UNSEEN = ["script", "style", "template", "noframes", "noscript", "iframe", "object", "svg", "head"]
 _BLOCKS = ["table", "p", "div", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "hr"]
 _ENDS_ITSELF = frozenset("p li td th tr dd dt option".split())
@@ -355,18 +356,24 @@ def _markdown(source: str) -> tuple[str, bool]:
 def _by_rules(soup: BeautifulSoup) -> list[Tag]:
     """What the page's own style sheets hide, as far as they are simple."""
     found: list[Tag] = []
+    asked = 0
     sheets = "".join(each.get_text() for each in soup.find_all("style"))[:200_000]
-    sheets = re.sub(r"@media[^{]{0,200}\{", "", sheets)
+    sheets = _MEDIA.sub(lambda found: found[2] if _on_screens(found[1]) else "", sheets)
     for selector, rule in _RULE.findall(sheets)[:2_000]:
-        if not _hides(rule) or len(found) > 10_000:
+        if not _hides(rule) or len(found) > 10_000 or asked >= 200:
             continue
-        plain_one = selector.strip().rpartition("}")[2].strip()
-        if re.fullmatch(r"[\w\s.#,>*-]{1,200}", plain_one):
+        if re.fullmatch(r"[\w.#,>*-]+(?:\s+[\w.#,>*-]+){0,6}", selector.strip()):
+            asked += 1
             try:
-                found += soup.select(plain_one, limit=5_000)
+                found += soup.select(selector.strip(), limit=5_000)
             except (ValueError, NotImplementedError, SyntaxError):
                 continue
     return found
+
+
+def _on_screens(media: str) -> bool:
+    """Of all widths: what is hidden on paper or on phones is not hidden."""
+    return media.strip().lower() in ("all", "screen", "only screen")
 
 
 def _hides(style: str) -> bool:

@@ -1,5 +1,5 @@
-"""Reader of documents: each is unpacked in a confined child, scanned pages are read by OCR, and what
-is too long is shortened."""
+"""Reader of documents: each kind is unpacked in a confined child, scanned pages are read by OCR,
+and what is too long is shortened."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from multimodal.readers import Store
 DPI = 200
 _PATIENCE = LONGEST["doc"] * 0.7
 """Seconds in which a file has to be read; what is not by then is told as not read."""
+_WALL = 60.0
+"""Seconds for which a child is waited at least: on a busy machine it may get little CPU."""
 _FAMILIES = {
     "pdf": "pypdfium2",
     "word": "python-docx",
@@ -98,16 +100,19 @@ class DocumentReader:
             self._scans.close()
             self._scans = None
 
-    def _gather(self, content: bytes, name: str, left: _Left, *, inside: bool = False) -> Gathered:
+    def _gather(
+        self, content: bytes, name: str, left: _Left, *, inside: str | None = None
+    ) -> Gathered:
+        """`inside`: it is a file of an archive; if a ZIP itself, which kind."""
         kind: str = kind_of(content, name)
         if kind == "zip":
-            kind = self._child("archive", left).call("kind", content)["kind"]
+            kind = inside or self._child("archive", left).call("kind", content)["kind"]
         keep = 2 * self._config.documents.max_text
         rows, unpacked = self._config.documents.rows, self._config.limits.unpacked
         match kind:
             case "pdf":
                 return self._pdf(content, left)
-            case "archive" if inside:
+            case "archive" if inside is not None:
                 raise Unreadable("an archive in an archive is not opened")
             case "archive":
                 return self._archive(content, left)
@@ -215,7 +220,6 @@ class DocumentReader:
         """Each file in it, as far as time and bytes for all of them last."""
         gathered = Gathered()
         untold: list[str] = []
-        left.until = min(left.until, time.monotonic() + 3 * self._config.limits.cpu)
         left.cpu = 2 * self._config.limits.cpu
         members = _pieces(
             self._child("archive", left),
@@ -227,11 +231,11 @@ class DocumentReader:
         count = 0
         with closing(members):
             for head in members:
-                name, problem = msgspec.msgpack.decode(head, type=tuple[str, str])
+                name, problem, kind = msgspec.msgpack.decode(head, type=tuple[str, str, str])
                 name = label(cleaned(name), 200)
                 if not problem:
                     data = next(members)
-                    problem = self._member(data, name, gathered, count + 1, left)
+                    problem = self._member(data, name, kind, gathered, count + 1, left)
                     count += not problem
                 if problem:
                     untold.append(f"- {name}: {problem}" if name else f"- {problem}")
@@ -243,17 +247,19 @@ class DocumentReader:
             raise Unreadable(f"none of its files could be read ({first})")
         return gathered
 
-    def _member(self, data: bytes, name: str, gathered: Gathered, number: int, left: _Left) -> str:
+    def _member(
+        self, data: bytes, name: str, kind: str, gathered: Gathered, number: int, left: _Left
+    ) -> str:
         """Why it could not be read; empty when it was."""
         if left.cpu < 0.5 or left.seconds < 0.5:
             return "not opened: the others took too long"
         began = time.monotonic()
         try:
-            inner = self._gather(data, name, left, inside=True)
+            inner = self._gather(data, name, left, inside=kind)
         except Unreadable as unreadable:
+            left.cpu -= time.monotonic() - began  # which is at least what was spent
             return unreadable.problem
-        finally:
-            left.cpu -= time.monotonic() - began  # which is more than was spent, if anything
+        left.cpu -= inner.cpu
         if not any(part.text.strip() for part in inner.parts):
             return "there is no text in it"
         gathered.parts += [
@@ -271,10 +277,9 @@ class DocumentReader:
                 f"multimodal.confined.{module}",
                 memory=limits.memory,
                 cpu=limits.cpu,
-                wall=3 * limits.cpu,
+                wall=max(_WALL, 3 * limits.cpu),
             )
         child.cpu = min(limits.cpu, max(0.5, left.cpu))
-        child.wall = 3 * child.cpu
         return child
 
     def _reads(self, kind: str, left: _Left) -> None:

@@ -1,0 +1,408 @@
+"""Each kind of file, made by the usual libraries, is read as people see it."""
+
+from __future__ import annotations
+
+import datetime
+import email.message
+import io
+import re
+
+import docx
+import openpyxl  # type: ignore[import-untyped]
+import pptx
+import pytest
+from docx.shared import Pt, RGBColor
+
+from tests.media import pictures, rates
+from tests.multimodal.documents.bench import (
+    Bench,
+    archive,
+    opendocument,
+    pdf,
+    replaced,
+    saved,
+    scanned,
+    sheet,
+    slides,
+    text,
+    word,
+)
+
+LINES = pictures.sentences(8, seed=7)
+PAGE = pictures.as_png(pictures.page(LINES))
+
+
+def test_a_pdf_is_read_page_by_page(documents: Bench) -> None:
+    read = documents.read(pdf(text("First page"), text("Second page")))
+
+    assert read.text == "[page 1]\nFirst page\n\n[page 2]\nSecond page"
+    assert (read.note, read.pages) == ("", 2)
+    assert read.reader.startswith("pypdfium2 ")
+
+
+def test_pages_beyond_the_limit_are_told(little: Bench) -> None:
+    read = little.read(pdf(*(text(f"Page number {number}") for number in range(1, 6))))
+
+    assert "Page number 3" in read.text
+    assert "Page number 4" not in read.text
+    assert read.note == "only 3 pages of 5 were read"
+
+
+def test_a_scanned_pdf_is_read_by_ocr(documents: Bench) -> None:
+    read = documents.read(scanned(PAGE))
+
+    assert rates.characters("\n".join(LINES), read.text) < 0.03
+    assert re.fullmatch(r"pypdfium2 [\d.]+ \+ tesseract [\d.]+ \(eng\)", read.reader)
+    assert read.confidence > 0.8
+    assert read.pages == 1
+
+
+def test_pages_with_and_without_text_keep_their_order(documents: Bench) -> None:
+    made = scanned(PAGE, PAGE)
+    read = documents.read(archive({"a.pdf": pdf(text("Before")), "b.pdf": made}))
+
+    assert read.text.index("Before") < read.text.index("[page 1]") < read.text.index("[page 2]")
+    assert LINES[0] in read.text
+
+
+def test_scanned_pages_beyond_the_limit_are_told(little: Bench) -> None:
+    read = little.read(scanned(PAGE, PAGE, PAGE))
+
+    assert read.note == "2 scanned pages of 3 not read"
+    assert read.text.count(LINES[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        pytest.param(text("SECRET", before="3 Tr"), id="not painted"),
+        pytest.param(b"q BT 3 Tr /F1 12 Tf 72 500 Td (SECRET) Tj ET Q", id="not painted, once"),
+        pytest.param(b"q 1 1 1 rg" + text("SECRET") + b" Q", id="white on white"),
+        pytest.param(b"q 0.97 g" + text("SECRET", y=300) + b" Q", id="nearly white"),
+        pytest.param(text("SECRET", size=0.4, y=300), id="tiny"),
+        pytest.param(text("SECRET", x=-400), id="left of the page"),
+        pytest.param(text("SECRET", y=2000), id="above the page"),
+    ],
+)
+def test_what_a_page_of_a_pdf_does_not_show_is_not_read(documents: Bench, hidden: bytes) -> None:
+    read = documents.read(pdf(b"q " + text("Seen by all", y=600) + b" Q " + hidden))
+
+    assert read.text == "Seen by all"
+    assert read.note == "text that its pages do not show was left out"
+
+
+def test_white_text_on_something_dark_is_read(documents: Bench) -> None:
+    dark = b"0 0 0.4 rg 50 650 400 100 re f 1 1 1 rg" + text("White on blue")
+
+    read = documents.read(pdf(dark))
+
+    assert (read.text, read.note) == ("White on blue", "")
+
+
+def test_a_document_is_read_in_its_order(documents: Bench) -> None:
+    document = docx.Document()
+    document.add_heading("Report", 0)
+    document.add_heading("Costs", 1)
+    document.add_paragraph("We spent money.")
+    document.add_paragraph("rent", "List Bullet")
+    document.add_paragraph("bread", "List Bullet")
+    document.add_paragraph("first", "List Number")
+    document.add_paragraph("second", "List Number")
+    table = document.add_table(2, 2)
+    for cell, words in zip(table._cells, ("what", "a|b", "rent", "900"), strict=True):
+        cell.text = words
+    document.add_paragraph("The end.")
+    document.sections[0].footer.paragraphs[0].text = "Confidential"
+
+    read = documents.read(saved(document))
+
+    assert read.text == (
+        "# Report\n\n# Costs\n\nWe spent money.\n\n- rent\n- bread\n1. first\n2. second\n\n"
+        "| what | a\\|b |\n| --- | --- |\n| rent | 900 |\n\nThe end.\n\nFooter: Confidential"
+    )
+    assert read.note == ""
+    assert read.reader.startswith("python-docx ")
+
+
+def test_hidden_text_of_a_document_is_not_read(documents: Bench) -> None:
+    document = docx.Document()
+    paragraph = document.add_paragraph("Seen. ")
+    paragraph.add_run("HIDDEN").font.hidden = True
+    paragraph.add_run("WHITE").font.color.rgb = RGBColor(255, 255, 255)
+    paragraph.add_run("TINY").font.size = Pt(1)
+    paragraph.add_run("Also seen.")
+
+    read = documents.read(saved(document))
+
+    assert read.text == "Seen. Also seen."
+    assert read.note == "hidden text was left out"
+
+
+def test_deleted_text_and_instructions_of_fields_are_not_read(documents: Bench) -> None:
+    body = (
+        b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+        b"<w:body><w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r>"
+        b"</w:del><w:r><w:instrText>INCLUDETEXT x</w:instrText></w:r><w:ins><w:r><w:t> new</w:t>"
+        b"</w:r></w:ins></w:p><w:sdt><w:sdtContent><w:p><w:r><w:t>field</w:t></w:r></w:p>"
+        b"</w:sdtContent></w:sdt></w:body></w:document>"
+    )
+
+    read = documents.read(replaced(word("x"), {"word/document.xml": body}))
+
+    assert read.text == "kept new\n\nfield"
+
+
+def test_a_document_with_macros_is_read_without_them(documents: Bench) -> None:
+    made = word("Only text")
+    kinds = b"application/vnd.ms-word.document.macroEnabled.main+xml"
+    plain = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    changed = replaced(made, {"word/vbaProject.bin": b"\xd0\xcf\x11\xe0Shell"})
+    types = _member(changed, "[Content_Types].xml").replace(plain, kinds)
+
+    assert documents.read(replaced(changed, {"[Content_Types].xml": types})).text == "Only text"
+
+
+def test_sheets_become_tables(documents: Bench) -> None:
+    book = openpyxl.Workbook()
+    book.active.title = "Costs"
+    for row in (("what", "sum", "when", "paid"), ("rent", 900.5, datetime.date(2026, 5, 1), True)):
+        book.active.append(row)
+    book.create_sheet("Second")["C4"] = "far away"
+    book.create_sheet("Secret")["A1"] = "HIDDEN"
+    book["Secret"].sheet_state = "veryHidden"
+
+    read = documents.read(saved(book))
+
+    assert read.text == (
+        "## Sheet: Costs\n\n| what | sum | when | paid |\n| --- | --- | --- | --- |\n"
+        "| rent | 900.5 | 2026-05-01 | TRUE |\n\n## Sheet: Second\n\n| far away |\n| --- |"
+    )
+    assert read.note == "1 hidden sheet left out"
+
+
+def test_rows_and_columns_beyond_the_limits_are_told(little: Bench) -> None:
+    read = little.read(sheet([[f"r{row}"] * 300 for row in range(50)]))
+    listed = little.read("\n".join(f"a{row},b" for row in range(50)).encode(), "a.csv")
+
+    assert "r9" in read.text
+    assert "r10" not in read.text
+    assert read.note == ("only 10 rows of “Sheet” were read; only 200 columns of “Sheet” were read")
+    assert "a9" in listed.text
+    assert "a10" not in listed.text
+    assert listed.note == "only the first 10 rows were read"
+
+
+def test_slides_are_read_with_their_notes_and_without_hidden_ones(documents: Bench) -> None:
+    show = pptx.Presentation(io.BytesIO(slides(("Plan", "One\nTwo"), ("Secret", "HIDDEN"))))
+    show.slides[0].notes_slide.notes_text_frame.text = "Speak slowly"  # type: ignore[union-attr]
+    show.slides[1].element.set("show", "0")
+    table = show.slides[0].shapes.add_table(1, 2, 0, 9_000_000, 10**6, 10**6).table
+    table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
+
+    read = documents.read(saved(show))
+
+    assert read.text == (
+        "# Slide 1: Plan\n\nOne\nTwo\n\n| left | right |\n| --- | --- |\n\nNotes: Speak slowly"
+    )
+    assert read.note == "1 hidden slide left out"
+    assert read.pages == 2
+
+
+def test_opendocument_is_read(documents: Bench) -> None:
+    styles = (
+        '<style:style style:name="gone"><style:text-properties text:display="none"/></style:style>'
+    )
+    letter = (
+        '<text:h text:outline-level="2">Head</text:h><text:p>a<text:s text:c="2"/>b'
+        '<text:tab/>c<text:span text:style-name="gone">HIDDEN</text:span></text:p>'
+        "<text:list><text:list-item><text:p>item</text:p></text:list-item></text:list>"
+    )
+    cells = (
+        '<table:table table:name="T"><table:table-row><table:table-cell><text:p>x</text:p>'
+        '</table:table-cell><table:table-cell table:number-columns-repeated="1000000"/>'
+        '</table:table-row><table:table-row table:number-rows-repeated="1000000">'
+        "<table:table-cell/></table:table-row></table:table>"
+    )
+    page = (
+        "<draw:page><draw:frame><draw:text-box><text:p>on it</text:p></draw:text-box></draw:frame>"
+        "</draw:page>"
+    )
+
+    read = documents.read(opendocument("text", letter, styles))
+    assert (read.text, read.note) == (
+        "## Head\n\na  b\tc\n\n- item",
+        "hidden text was left out",
+    )
+    table = documents.read(opendocument("spreadsheet", cells))
+    assert table.text == "## Sheet: T\n\n| x |\n| --- |"
+    assert documents.read(opendocument("presentation", page)).text == "# Slide 1\n\non it"
+
+
+def test_a_web_page_is_read_as_it_is_shown(documents: Bench) -> None:
+    page = b"""<!doctype html><meta charset=iso-8859-1><title>Men\xfc</title>
+      <style>.off, #x { color: red; display : none } p { margin: 0 }
+      @media print { h2 { display: none } } @media all { .y { display: none } }</style>
+      <h2>Today</h2><p>Soup <b>hot</b>, <a href="https://e.org/a">more</a>,
+      <a href="javascript:alert(1)">run</a>
+      <p class="off">HIDDEN</p><div id=x>HIDDEN</div><p hidden>HIDDEN</p><!-- HIDDEN -->
+      <p class=y>HIDDEN</p>
+      <span style="font-size: 0">HIDDEN</span><span style="color:#FFF">HIDDEN</span>
+      <div style="position:absolute; left:-9999px">HIDDEN</div><script>HIDDEN</script>
+      <table><tr><th>a<th>b<tr><td>1<td>2</table><ul><li>x<li>y</ul>"""
+
+    read = documents.read(page)
+
+    assert read.text == (
+        "# Menü\n\n## Today\n\nSoup **hot**, [more](https://e.org/a),\nrun\n\n"
+        "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n- x\n- y"
+    )
+    assert read.note == "hidden text was left out"
+
+
+@pytest.mark.parametrize(
+    "encoding", "utf-8 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 cp1252 cp1250".split()
+)
+def test_text_is_read_in_its_encoding(documents: Bench, encoding: str) -> None:
+    words = "Das Mädchen hört schöne Töne. Für große Bären fällt die Tür zu. " * 3
+
+    assert documents.read(words.encode(encoding)).text == words.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding"),
+    [
+        ("Съешь ещё этих мягких французских булок, да выпей же чаю. ", "cp1251"),
+        ("Съешь ещё этих мягких французских булок, да выпей же чаю. ", "koi8-r"),
+        ("我们今天上午在学校学习中文,老师说明天天气很好。", "gb18030"),
+        ("いろはにほへとちりぬるを。わかよたれそつねならむ。", "shift_jis"),
+    ],
+)
+def test_other_scripts_are_guessed(documents: Bench, words: str, encoding: str) -> None:
+    assert documents.read((words * 5).encode(encoding)).text == (words * 5).strip()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_tables_of_text_are_split_by_what_splits_them(documents: Bench, delimiter: str) -> None:
+    rows = [["name", "sum, net", "note"], ["Ann", "1.5", 'says "hi"'], ["Bob", "2", ""]]
+    lines = [delimiter.join(f'"{x.replace(chr(34), chr(34) * 2)}"' for x in row) for row in rows]
+
+    read = documents.read("\r\n".join(lines).encode(), "a.csv")
+
+    sums = "sum, net"
+    assert read.text == (
+        f'| name | {sums} | note |\n| --- | --- | --- |\n| Ann | 1.5 | says "hi" |\n| Bob | 2 |  |'
+    )
+
+
+def test_source_stays_as_it_is(documents: Bench) -> None:
+    source = "def f(x):\n    return {\n        'a': x,\n    }\n\n\n# <b>|end|</b>"
+
+    assert documents.read(source.encode(), "a.py").text == source
+    assert documents.read(b'{"a": [1, 2]}', "a.json").text == '{"a": [1, 2]}'
+
+
+def test_rtf_is_read(documents: Bench) -> None:
+    fonts = rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\f0 "
+    made = fonts + rb"Gr\'fc\'dfe {\v HIDDEN}an alle\par Ende}"
+
+    read = documents.read(made, "a.doc")
+
+    assert (read.text, read.note) == ("Grüße an alle\nEnde", "hidden text was left out")
+
+
+def test_a_mail_is_read_and_its_attachments_named(documents: Bench) -> None:
+    mail = email.message.EmailMessage()
+    mail["From"], mail["To"] = "Jörg <j@example.org>", "ann@example.org"
+    mail["Date"], mail["Subject"] = "Fri, 01 May 2026 10:00:00 +0200", "Grüße 🙂"
+    mail.set_content("Hello Ann,\nsee the file.")
+    mail.add_alternative("<p>Hello Ann, see the file.", subtype="html")
+    mail.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="Plan Ü.pdf")
+
+    read = documents.read(mail.as_bytes())
+
+    assert read.text == (
+        "From: Jörg <j@example.org>\nTo: ann@example.org\nDate: Fri, 01 May 2026 10:00:00 +0200\n"
+        "Subject: Grüße 🙂\n\nHello Ann,\nsee the file.\n\n"
+        "Attachments (not opened):\n- Plan Ü.pdf (application/pdf)"
+    )
+    assert read.note == "1 attachment not opened"
+
+
+def test_a_mail_of_html_alone_is_read_as_it_is_shown(documents: Bench) -> None:
+    mail = email.message.EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "a@b.c", "d@e.f", "s"
+    mail.set_content('<p>Seen<p style="display:none">HIDDEN', subtype="html", cte="base64")
+
+    read = documents.read(mail.as_bytes(), "a.eml")
+
+    assert read.text.endswith("Subject: s\n\nSeen")
+    assert read.note == "hidden text was left out"
+
+
+def test_an_archive_is_read_file_by_file(documents: Bench) -> None:
+    made = archive(
+        {
+            "notes/read me.txt": b"Hello",
+            "report.pdf": pdf(text("Inside a PDF")),
+            "letter.docx": word("Inside a letter"),
+            "lies.txt": sheet([["a", "b"], [1, 2]]),
+            "photo.png": b"\x89PNG\r\n\x1a\n" + bytes(100),
+            "more.zip": archive({"x.txt": b"x"}),
+            "__MACOSX/._read me.txt": b"\0\5\x16\7",
+            "../../etc/passwd": b"root",
+        }
+    )
+
+    read = documents.read(made)
+
+    for words in (
+        "## File: notes/read me.txt\n\nHello",
+        "Inside a PDF",
+        "Inside a letter",
+        "| 1 |",
+    ):
+        assert words in read.text
+    assert read.text.endswith(
+        "Not read:\n- photo.png: this kind of file is not read: a picture\n"
+        "- more.zip: an archive in an archive is not opened"
+    )
+    assert read.note == "2 files of the archive not read"
+    assert "## File: ../../etc/passwd\n\nroot" in read.text
+
+
+def test_files_of_an_archive_beyond_the_limit_are_told(little: Bench) -> None:
+    read = little.read(archive({f"{number}.txt": b"text" for number in range(5)}))
+
+    assert read.text.count("## File") == 2
+    assert read.note == "3 files of the archive not read"
+
+
+def test_a_long_text_is_shortened_and_it_is_said(documents: Bench) -> None:
+    pages = [
+        text(f"This is page {number}.")
+        + b"".join(text("word " * 12, y=y) for y in range(50, 650, 60))
+        for number in range(1, 151)
+    ]
+
+    read = documents.read(pdf(*pages, packed=True))
+
+    assert len(read.text) <= documents.config.documents.max_text
+    assert "This is page 1." in read.text
+    assert "This is page 150." in read.text
+    found = re.search(r"characters left out: pages (\d+) to (\d+)$", read.note)
+    assert found is not None
+    assert f"[… {read.note} …]" in read.text
+    assert 40 < int(found[1]) < int(found[2]) < 150
+
+
+def test_what_holds_no_text_says_so(documents: Bench) -> None:
+    assert documents.refused(pdf(b"")) == "there is no text in it"
+    assert documents.refused(word("")) == "there is no text in it"
+    assert documents.refused(b" \n ") == "there is no text in it"
+
+
+def _member(package: bytes, name: str) -> bytes:
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(package)) as made:
+        return made.read(name)
