@@ -369,9 +369,15 @@ class Desk:
     async def _put(self, wait: _Wait, course: Course) -> None:
         job = wait.job
         await self._notices.unmark(self._names.unwanted(job.id))
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._send, job)
-        course.sent(self._clock.monotonic())
+        # Before it is sent: a worker takes the mark away when the job ends without a result.
         await self._notices.mark(self._names.sent(job.id), SENT_SECONDS)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._send, job)
+        except GatewayError:
+            with suppress(GatewayError):
+                await self._notices.unmark(self._names.sent(job.id))
+            raise
+        course.sent(self._clock.monotonic())
         self._ring()
         wait.tell("sent")
 

@@ -27,7 +27,7 @@ VISIBILITY_SECONDS = 7200
 EXPIRES_SECONDS = 7000
 """Nobody waits for a job that long: what is given out again then is skipped."""
 RESULT_SECONDS = 600
-POLL_SECONDS = 2
+POLL_SECONDS = 1
 """How long Redis holds an idle worker's question open; an end waits for its answer."""
 GRACE_SECONDS = 10.0
 """A job is asked to end so long before it is ended."""

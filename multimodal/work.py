@@ -85,7 +85,6 @@ class Bench:
         except NotRead:
             marks.release()
             raise
-        marks.settle()
         took = time.monotonic() - began
         log.info("job_done", job=job.id, kind=job.kind, ms=int(took * 1000))
         return encode(msgspec.structs.replace(reading, seconds=took))
@@ -100,7 +99,13 @@ class Bench:
             log.error("job_given_up", job=job.id, kind=job.kind, tries=TRIES)
             raise NotRead(BROKE_DOWN)
         with _beating(marks):
-            return self._reading(job)
+            try:
+                reading = self._reading(job)
+            except NotRead:
+                marks.ended()
+                raise
+        marks.ended()
+        return reading
 
     def _reading(self, job: Job) -> Reading:
         for attempt in range(1, TRIES + 1):
@@ -200,14 +205,14 @@ class _Marks:
         self._redis.expire(self._names.running(self._job), RUNNING_SECONDS)
         self._backend.store_result(self._job, None, "PROGRESS")
 
-    def settle(self) -> None:
-        """It ended well. The claim stays until the result is there: copies may be on their way."""
+    def ended(self) -> None:
+        """In an orderly way, by whatever: the process is still there."""
         self._redis.delete(self._names.tries(self._job))
 
     def release(self) -> None:
-        """It ended without a result: whoever asks next begins anew."""
-        names = (self._names.tries, self._names.running, self._names.sent)
-        self._redis.delete(*(name(self._job) for name in names))
+        """There is no result: whoever asks next begins anew. Where there is one, the claim stays
+        until it is stored, as copies may be on their way."""
+        self._redis.delete(self._names.running(self._job), self._names.sent(self._job))
 
 
 @contextlib.contextmanager

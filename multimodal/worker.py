@@ -31,9 +31,9 @@ from multimodal.work import Bench, install
 
 log = structlog.get_logger(__name__)
 
-SOFT_SECONDS = 3.0
+SOFT_SECONDS = 2.0
 """What runs when an end is asked for may finish within that; then it is given back."""
-END_SECONDS = 7.0
+END_SECONDS = 7.5
 """Nothing keeps the process longer; the supervisor's patience is 8 seconds."""
 SHOW_SECONDS = SERVED_SECONDS / 3
 JOBS_PER_CHILD = 500
@@ -231,7 +231,8 @@ class _Life:
         self._worker.consumer.cancel_active_requests()
 
     def _look_for_work(self) -> None:
-        assert self._idle is not None
+        if self._idle is None or self.ending:
+            return
         total = sum(state.total_count.values())
         if state.reserved_requests or total != self._seen:
             self._seen, self._busy_at = total, time.monotonic()

@@ -47,9 +47,7 @@ class Place:
         async with place._closing:
             yield place
 
-    def desk(
-        self, clock: Clock | None = None, send: Callable[[Job], None] | None = None
-    ) -> Desk:
+    def desk(self, clock: Clock | None = None, send: Callable[[Job], None] | None = None) -> Desk:
         desk = Desk(
             self._notices(),
             send or by_celery(self.url, self.namespace, self.password),

@@ -1,11 +1,10 @@
-"""Handing jobs in and awaiting them: a real Redis, Celery's own messages, a worker played by hand."""
+"""Handing jobs in and awaiting them: real Redis, Celery's own messages, a worker by hand."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from tests.multimodal.bench import PATIENCE, Place, Telling, until
 
 HELLO = Reading(text="hello")
 QUICK = QuickClock(50)
-
-
-@pytest.fixture
-async def place(redis_url: str, tmp_path: Path) -> AsyncIterator[Place]:
-    async with Place.opened(redis_url, tmp_path) as one:
-        yield one
 
 
 async def test_a_job_is_sent_to_its_queue_and_its_reading_comes_back(place: Place) -> None:
