@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import dropwhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import structlog
 
 from multimodal.asr.recording import Recording, Samples, Segment
 from multimodal.config import AsrConfig
 from multimodal.confined.sound import RATE
 from multimodal.errors import NotSetUp
+
+log = structlog.get_logger(__name__)
 
 WINDOW = 20.0
 """Seconds of one utterance; it is cut at a pause in the second half of it."""
@@ -23,6 +29,10 @@ _PAD = int(0.3 * RATE)
 _NOISE = 100
 """Digital silence upsets its normalisation: faint noise before, after and under the speech makes
 the share of words it gets from made voices 0.8 instead of 0.3 to 0.6."""
+
+_PEAK = 20_000
+_GAIN = 20.0
+"""Quiet recordings are made louder, as far as their loudest place allows."""
 
 _FRAMES = 100
 """A second."""
@@ -38,25 +48,21 @@ class Sphinx:
                 f"the built-in recogniser hears English, not {config.language}",
                 "set media.asr.model to a model of faster-whisper",
             )
-        from pocketsphinx import Decoder  # type: ignore[import-untyped]
+        from pocketsphinx import Decoder, Vad  # type: ignore[import-untyped]
 
-        options: dict[str, Any] = {"samprate": RATE, "loglevel": "FATAL"}
-        if config.language_model is not None:
-            path = config.language_model.expanduser()
-            if not path.is_file():
-                raise NotSetUp(
-                    f"there is no language model {path}", "correct media.asr.language_model"
-                )
-            options["lm"] = str(path)
-        try:
-            self._decoder = Decoder(**options)
-        except (RuntimeError, ValueError) as problem:
-            if config.language_model is None:
-                raise
-            raise NotSetUp(
-                f"{config.language_model} is no language model that can be read",
-                "write it in the ARPA format, in lower case",
-            ) from problem
+        with TemporaryDirectory(prefix="moltgate-") as folder:
+            options: dict[str, Any] = {"samprate": RATE, "loglevel": "FATAL"}
+            if config.language_model is not None:
+                model = config.language_model.expanduser()
+                # With the words of the whole language the same model loads for twelve seconds.
+                options |= {"lm": str(model), "dict": str(_dictionary(model, Path(folder)))}
+            try:
+                self._decoder = Decoder(**options)
+            except (RuntimeError, ValueError) as problem:
+                if config.language_model is None:
+                    raise
+                raise _no_language_model(config.language_model) from problem
+        self._activity = Vad()
         self.name = f"pocketsphinx {version('pocketsphinx')}"
         self.language = "en"
 
@@ -67,12 +73,27 @@ class Sphinx:
             cut = recording.pause(WINDOW / 2)
             start = recording.start
             if cut:
-                yield from self._segments(recording.take(cut), start)
+                spoken, before = self._spoken(recording.take(cut))
+                if len(spoken):
+                    yield from self._segments(spoken, start + before)
             if recording.over and not len(recording.samples):
                 return
 
     def close(self) -> None:
         del self._decoder
+
+    def _spoken(self, samples: Samples) -> tuple[Samples, float]:
+        """Without the silence around it, which costs more than speech; and the seconds before it."""
+        size = self._activity.frame_bytes // 2
+        frames = [
+            at
+            for at in range(0, len(samples) - size + 1, size)
+            if self._activity.is_speech(samples[at : at + size].tobytes())
+        ]
+        if not frames:
+            return samples[:0], 0.0
+        first = max(0, frames[0] - _PAD)
+        return samples[first : frames[-1] + size + _PAD], first / RATE
 
     def _segments(self, samples: Samples, start: float) -> Iterator[Segment]:
         decoder = self._decoder
@@ -95,6 +116,46 @@ class Sphinx:
             yield _segment(words)
 
 
+def _dictionary(model: Path, folder: Path) -> Path:
+    """How the words of a language model are spoken. Raises `NotSetUp`."""
+    from pocketsphinx import get_model_path
+
+    try:
+        lines = model.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise NotSetUp(
+            f"the language model {model} cannot be read", "correct media.asr.language_model"
+        ) from problem
+    words = set()
+    for line in dropwhile(lambda line: line.strip() != "\\1-grams:", lines):
+        if line.startswith("\\2-grams:"):
+            break
+        words.update(line.split()[1:2])
+    spoken = []
+    known = set()
+    with Path(get_model_path("en-us/cmudict-en-us.dict")).open() as dictionary:
+        for line in dictionary:
+            word = line.partition(" ")[0].partition("(")[0]
+            if word in words:
+                spoken.append(line)
+                known.add(word)
+    if not known:
+        raise _no_language_model(model)
+    unknown = sorted(word for word in words - known if word[0] != "<")
+    if unknown:
+        log.warning("words_without_pronunciation", words=unknown[:20], number=len(unknown))
+    path = folder / "words.dict"
+    path.write_text("".join(spoken))
+    return path
+
+
+def _no_language_model(path: Path) -> NotSetUp:
+    return NotSetUp(
+        f"{path} is no language model that can be read",
+        "write it in the ARPA format, with English words in lower case",
+    )
+
+
 def _segment(words: list[tuple[float, float, str, float]]) -> Segment:
     return Segment(
         start=max(0.0, words[0][0]),
@@ -105,7 +166,9 @@ def _segment(words: list[tuple[float, float, str, float]]) -> Segment:
 
 
 def _padded(samples: Samples) -> bytes:
-    padded = np.pad(samples.astype(np.int32), _PAD)
+    loudest = max(1, int(np.abs(samples.astype(np.int32)).max()))
+    louder = samples * max(1.0, min(_PEAK / loudest, _GAIN))
+    padded = np.pad(louder.astype(np.int32), _PAD)
     # The same each time: the same recording reads the same.
     padded += np.random.default_rng(1).integers(-_NOISE, _NOISE + 1, len(padded), np.int32)
     return np.clip(padded, -32768, 32767).astype(np.int16).tobytes()

@@ -20,7 +20,7 @@ SHORT = 30.0
 """Seconds that the model hears at once; longer recordings go in pieces of at most as many."""
 
 LEAST_WINDOW, MOST_WINDOW = 240.0, 600.0
-"""Seconds of a long recording that are held, besides a batch that is carried over."""
+"""Seconds of a long recording that are held, besides what is carried over: a batch at most."""
 
 Span = dict[str, float]
 
@@ -28,7 +28,7 @@ Span = dict[str, float]
 class Whisper:
     note = ""
 
-    def __init__(self, config: AsrConfig) -> None:
+    def __init__(self, config: AsrConfig, *, window: float | None = None) -> None:
         """Raises `NotSetUp`, and `ModuleNotFoundError` without faster-whisper."""
         if not config.model:
             raise NotSetUp(
@@ -36,6 +36,7 @@ class Whisper:
                 "name a folder in CTranslate2 format, or e.g. small with media.asr.download: true",
             )
         self._config = config
+        self._window = window or min(max(LEAST_WINDOW, 1.5 * SHORT * config.batch), MOST_WINDOW)
         self._model = _load(config)
         self._batched: Any = None
         name = Path(config.model).name
@@ -70,7 +71,7 @@ class Whisper:
 
     def _windows(self, recording: Recording) -> Iterator[Segment]:
         while True:
-            recording.fill(LEAST_WINDOW)
+            recording.fill(self._window)
             cut = recording.pause(SHORT)
             start = recording.start
             if cut:
@@ -86,10 +87,9 @@ class Whisper:
         if self._batched is None:
             self._batched = BatchedInferencePipeline(self._model)
         batch = self._config.batch
-        window = min(max(LEAST_WINDOW, 1.5 * SHORT * batch), MOST_WINDOW)
         while True:
             carried = len(recording.samples) / RATE
-            recording.fill(window + carried)
+            recording.fill(self._window + carried)
             recording.finish()
             heard = _floats(recording.samples)
             spans = _spans(heard)

@@ -41,6 +41,12 @@ def silence(seconds: float, rate: int = 16_000) -> Sound:
     return Sound(np.zeros(int(seconds * rate), np.int16), rate)
 
 
+def hiss(seconds: float, level: int, rate: int = 16_000) -> Sound:
+    """Noise alone; `level` is its standard deviation."""
+    noise = np.random.default_rng(2).normal(0.0, level, int(seconds * rate))
+    return Sound(noise.astype(np.int16), rate)
+
+
 def joined(*sounds: Sound) -> Sound:
     rate = sounds[0].rate
     assert all(sound.rate == rate for sound in sounds)
@@ -97,6 +103,25 @@ def encoded(sound: Sound, kind: str = "ogg") -> bytes:
                 picture.pts = number
                 container.mux(film.encode(picture))
             container.mux(film.encode(None))
+    return target.getvalue()
+
+
+def hurried(sound: Sound) -> bytes:
+    """An MP4 whose tables say that all of it is over in no time."""
+    source, target = io.BytesIO(encoded(sound, "m4a")), io.BytesIO()
+    options = {"use_editlist": "0"}
+    with (
+        av.open(source) as container,
+        av.open(target, "w", format="ipod", container_options=options) as made,
+    ):
+        stream = container.streams.audio[0]
+        copy = made.add_stream_from_template(stream)
+        for number, packet in enumerate(container.demux(stream)):
+            if packet.size:
+                packet.pts = packet.dts = 2 * number
+                packet.duration = 2
+                packet.stream = copy
+                made.mux(packet)
     return target.getvalue()
 
 

@@ -14,12 +14,11 @@ import numpy as np
 from ctranslate2.specs import WhisperSpec
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-MULTILINGUAL = 51_865
-"""Size of the vocabulary from which CTranslate2 takes a Whisper to know languages."""
-
 TIMES = 1501
 
 LANGUAGES = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms".split()
+
+WORDS = 600
 
 
 def build(
@@ -64,9 +63,11 @@ def _vocabulary(multilingual: bool) -> tuple[list[str], dict[str, int], Tokenize
     special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>"]
     special += ["<|nocaptions|>", "<|notimestamps|>"]
     times = [f"<|{0.02 * number:.2f}|>" for number in range(TIMES)]
-    words = MULTILINGUAL if multilingual else 2_400
-    fill = words - len(letters) - len(special) - len(times)
-    plain = letters + [f"Ġw{number}" for number in range(fill)]
+    plain = letters + [f"Ġw{number}" for number in range(WORDS)]
+    if multilingual:
+        plain.append(
+            ""
+        )  # CTranslate2 takes a vocabulary with an empty token for one of many tongues
     tokenizer = Tokenizer(
         models.BPE(vocab={token: at for at, token in enumerate(plain)}, merges=[])
     )
@@ -101,7 +102,7 @@ class _Weights:
         self._norm(spec.layer_norm)
         spec.projection.weight = self._normal(words, width, scale=1.0)
         bias = np.zeros(words, np.float32)
-        bias[end] = 2.0 * np.sqrt(width)
+        bias[end] = 2.7 * np.sqrt(width)
         bias[-TIMES:] = -2.0 * np.sqrt(width)  # only where they are forced
         spec.projection.bias = bias
         for layer in spec.layer:
