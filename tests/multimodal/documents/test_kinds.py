@@ -43,11 +43,18 @@ def test_a_kind_is_told_by_content(content: bytes, name: str, kind: str) -> None
     ("content", "problem"),
     [
         (b"", "it is empty"),
-        (OLE + "WordDocument".encode("utf-16-le"), "not read: an old Word file (DOC)"),
-        (OLE + "Workbook".encode("utf-16-le"), "not read: an old Excel file (XLS)"),
-        (OLE + "PowerPoint Document".encode("utf-16-le"), "an old PowerPoint file (PPT)"),
-        (OLE + "__substg1.0_".encode("utf-16-le"), "not read: an Outlook message (MSG)"),
-        (OLE + "EncryptedPackage".encode("utf-16-le"), "it is encrypted"),
+        (b"PAR1" + bytes(99), "a Parquet file"),
+        (OLE + "WordDocument".encode("utf-16-le") + bytes(9), "not read: an old Word file (DOC)"),
+        (OLE + "Workbook".encode("utf-16-le") + bytes(9), "not read: an old Excel file (XLS)"),
+        (
+            OLE + "PowerPoint Document".encode("utf-16-le") + bytes(9),
+            "an old PowerPoint file (PPT)",
+        ),
+        (
+            OLE + "__properties_version1.0".encode("utf-16-le") + bytes(9),
+            "not read: an Outlook message (MSG)",
+        ),
+        (OLE + "EncryptedPackage".encode("utf-16-le") + bytes(9), "it is encrypted"),
         (b"7z\xbc\xaf\x27\x1c....", "a 7-Zip archive"),
         (b"Rar!\x1a\x07\x01\x00", "a RAR archive"),
         (b"\x1f\x8b\x08\x00", "a gzip archive"),
