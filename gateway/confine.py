@@ -103,6 +103,7 @@ def read_frame(source: BinaryIO) -> bytes:
 
 
 def write_frame(sink: BinaryIO, frame: bytes | bytearray | memoryview) -> None:
-    sink.write(len(frame).to_bytes(8, "big"))
-    sink.write(frame)
+    plain = memoryview(frame).cast("B")
+    sink.write(len(plain).to_bytes(8, "big"))
+    sink.write(plain)
     sink.flush()

@@ -52,6 +52,7 @@ _START = 60.0
 _LEAVE = 5.0
 """Seconds for a child that hung up, to end by itself and so to tell why."""
 _PIPE = 2**20
+_WORDS = 400
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LC_CTYPE": "C.UTF-8"}
 """Later no threads can be started, and those that wait cost address space."""
 _TOO_MUCH_WORK_BY = (-signal.SIGPROF, -signal.SIGXCPU)
@@ -180,14 +181,14 @@ class Confined:
     def _raise(self, word: bytes, frame: bytes) -> None:
         match word:
             case b"unreadable":
-                raise Unreadable(frame.decode(errors="replace"))
+                raise Unreadable(_words(frame))
             case b"memory":
                 raise Unreadable(TOO_MUCH_MEMORY)
             case b"failed":
-                log.info("unpacking_failed", module=self.module, error=frame.decode())
+                log.info("unpacking_failed", module=self.module, error=_words(frame))
                 raise Unreadable(DAMAGED)
             case _:
-                raise RuntimeError(f"{self.module}: {frame[:200]!r}")
+                raise RuntimeError(f"{self.module}: {_words(frame)}")
 
     def _alive(self) -> _Child:
         if self._child is not None and not self._child.lives():
@@ -248,11 +249,11 @@ class _Child:
             raise NoChild(f"{self._module}: no child came up") from gone
         if word == b"missing":
             raise NotSetUp(
-                f"{frame.decode()} is not installed",
+                f"{_words(frame)} is not installed",
                 "install it with: pip install 'moltgate[media]'",
             )
         if word != b"ready":
-            raise NoChild(f"{self._module}: {frame.decode(errors='replace')}")
+            raise NoChild(f"{self._module}: {_words(frame)}")
 
     def lives(self) -> bool:
         return self._process.poll() is None
@@ -329,7 +330,16 @@ def _value(frame: bytes, blobs: list[bytes]) -> Any:
     def blob(code: int, index: memoryview) -> bytes:
         return blobs[int.from_bytes(index, "big")]
 
-    return msgspec.msgpack.decode(frame, ext_hook=blob)
+    try:
+        return msgspec.msgpack.decode(frame, ext_hook=blob)
+    except (msgspec.DecodeError, IndexError, RecursionError):  # not our program any more
+        raise _Died from None
+
+
+def _words(frame: bytes) -> str:
+    """One line, for nobody knows what has become of the child."""
+    text = frame[:_WORDS].decode(errors="replace")
+    return "".join(char for char in text if char.isprintable())
 
 
 def _widen(pipe: int) -> None:

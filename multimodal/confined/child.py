@@ -42,7 +42,8 @@ def serve(source: BinaryIO, sink: BinaryIO, module: str, memory: int, parent: in
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for our parent
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)  # a terminal's or a service manager's, for our parent
     warnings.simplefilter("ignore")
     sys.path.append(str(_ROOT))
     from gateway.confine import bare

@@ -28,9 +28,9 @@ def grow(content: bytes, *, size: int) -> list[Any]:
     return [bytes(size), {"again": bytearray(size), "small": b"x"}]
 
 
-def pieces(content: bytes, *, count: int, size: int, then: str = "") -> Iterator[bytes]:
+def pieces(content: bytes, *, count: int, size: int, then: str = "") -> Iterator[memoryview]:
     for index in range(count):
-        yield bytes([index % 256]) * size
+        yield memoryview(bytes([index % 256]) * size)
     if then:
         misdeed(b"", what=then)
 
@@ -112,6 +112,12 @@ def _lie() -> None:
     time.sleep(3600)
 
 
+def _tell(word: bytes, frame: bytes) -> None:
+    for each in (word, frame):
+        os.write(1, len(each).to_bytes(8, "big") + each)
+    time.sleep(3600)
+
+
 def _stall() -> None:
     os.write(1, (5).to_bytes(8, "big") + b"val")
     time.sleep(3600)
@@ -139,6 +145,8 @@ _MISDEEDS = {
     "program": _program,
     "lie": _lie,
     "stall": _stall,
+    "nonsense": lambda: _tell(b"value", b"\xc1"),
+    "no blob": lambda: _tell(b"value", b"\xd6\x01\0\0\0\7"),
 }
 
 
