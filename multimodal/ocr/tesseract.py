@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -205,7 +206,7 @@ class Program:
         image.format = "PPM"  # the file between us: packing it as PNG takes longer than writing
         wishes = _SETTINGS | ({"tessedit_create_tsv": "1"} if form == "tsv" else {})
         settings = "".join(f" -c {name}={value}" for name, value in wishes.items())
-        config = f"--psm {mode} --dpi {RESOLUTION} --tessdata-dir '{self._folder}'{settings}"
+        config = f"--psm {mode} --dpi {RESOLUTION} --tessdata-dir {shlex.quote(str(self._folder))}{settings}"
         run = self._library.pytesseract.run_and_get_output
         try:
             return str(run(image, form, wanted, config, 0, math.ceil(max(1.0, seconds))))

@@ -221,6 +221,13 @@ def blurred(picture: Image.Image, radius: float) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(radius))
 
 
+def shaded(picture: Image.Image, least: float) -> Image.Image:
+    """Lit from the right: at the left edge only so much of the light is left."""
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    light = np.linspace(least, 1, pixels.shape[1])[None, :, None]
+    return Image.fromarray((pixels * light).astype(np.uint8))
+
+
 def photographed(
     picture: Image.Image, *, seed: int = 0, slant: float = 0.05, degrees: float = 3.0
 ) -> Image.Image:
