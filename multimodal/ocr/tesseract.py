@@ -206,7 +206,8 @@ class Program:
         image.format = "PPM"  # the file between us: packing it as PNG takes longer than writing
         wishes = _SETTINGS | ({"tessedit_create_tsv": "1"} if form == "tsv" else {})
         settings = "".join(f" -c {name}={value}" for name, value in wishes.items())
-        config = f"--psm {mode} --dpi {RESOLUTION} --tessdata-dir {shlex.quote(str(self._folder))}{settings}"
+        folder = shlex.quote(str(self._folder))
+        config = f"--psm {mode} --dpi {RESOLUTION} --tessdata-dir {folder}{settings}"
         run = self._library.pytesseract.run_and_get_output
         try:
             return str(run(image, form, wanted, config, 0, math.ceil(max(1.0, seconds))))
