@@ -204,11 +204,7 @@ def _loaded(content: bytes, pixels: int, reading: int, page: int, *, lenient: bo
 
 def _upright(found: _Found, reading: int) -> Image.Image:
     """Opaque, of square points, at most so long, and turned as it was seen."""
-    flat = _flat(found.image)
-    square = _square(found)
-    if square != flat.size:
-        flat = flat.resize(square, Image.Resampling.BICUBIC)
-    flat = _fitted(flat, reading)
+    flat = _fitted(_flat(found.image), reading, _square(found))
     if not found.whole and all(low == high for low, high in _extrema(flat)):
         raise Unreadable(NOTHING_LEFT)
     return flat.transpose(_UPRIGHT[found.turn]) if found.turn in _UPRIGHT else flat
@@ -327,12 +323,13 @@ def _eight_bits(band: Image.Image, low: float, high: float) -> Image.Image:
     return band.convert("F").point(lambda value: value * scale - low * scale).convert("L")
 
 
-def _fitted(image: Image.Image, longest: int) -> Image.Image:
-    """At most so long; never larger than it was."""
-    scale = longest / max(image.size)
-    if scale >= 1:
+def _fitted(image: Image.Image, longest: int, square: tuple[int, int] | None = None) -> Image.Image:
+    """At most so long, and no larger than `square`, which is its size when nothing else is said."""
+    width, height = square or image.size
+    scale = min(1.0, longest / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == image.size:
         return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 

@@ -233,6 +233,12 @@ def test_a_fax_of_every_second_row_is_not_flat(pictures: Confined) -> None:
     assert found["size"] == [1728, 2290]
 
 
+def test_a_fax_is_not_made_large_to_be_made_small(pictures: Confined) -> None:
+    content = file(Image.new("L", (5000, 5000)), "TIFF", compression="packbits", dpi=(300, 80))
+    with Confined(pictures.module, memory=96 * 2**20, cpu=20, wall=120) as small:
+        assert look(small, content, reading=300, side=0)["size"] == [80, 300]
+
+
 @pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_of_what_moves_the_first_picture_is_read(pictures: Confined, format_: str) -> None:
     more = [Image.new("RGB", (60, 40), colour) for colour in ("blue", "green")]
