@@ -81,6 +81,8 @@ def text(content: bytes, *, pages: int, keep: int) -> dict[str, Any]:
             gathered.notes.append(f"{plural(broken, 'page')} broken")
         if hidden:
             gathered.notes.append("text that its pages do not show was left out")
+        if attached := raw.FPDFDoc_GetAttachmentCount(pdf):
+            gathered.notes.append(f"{plural(attached, 'attachment')} not opened")
         if behind:
             gathered.notes.append("of scanned pages the text that came with them was taken")
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import re
 
 from openpyxl import load_workbook  # type: ignore[import-untyped]
 
@@ -15,9 +16,15 @@ SHEETS = 200
 ROWS = 1_100_000
 """Rows that are passed over, with blank ones: a file may well begin in the last row there is."""
 
+_UNCOMPUTED = re.compile(rb"(?:</f>|<f [^<>]*/>)(?:<v></v>|<v ?/>)?</c>")
+"""Office programs store what came out beside each formula; libraries do not."""
+
 
 def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, keep: int) -> None:
-    within(content, unpacked).close()
+    with within(content, unpacked) as archive:
+        names = [name for name in archive.namelist() if name.startswith("xl/worksheets/sheet")]
+        if any(_UNCOMPUTED.search(archive.read(name)) for name in names[:SHEETS]):
+            gathered.notes.append("formulas that no program has computed yet are missing")
     book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
     try:
         shown = [each for each in book.worksheets if each.sheet_state == "visible"]

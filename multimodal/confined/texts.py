@@ -277,7 +277,8 @@ _HIDDEN = re.compile(
 _WHITE = re.compile(r"(?:^|;)color:(?:#f[a-f0-9]f[a-f0-9]f[a-f0-9]|#fff|white|rgba?\(255,255,255)")
 _RULE = re.compile(r"([^{}]{1,300})\{([^{}]{0,2000})\}")
 _MEDIA = re.compile(r"@media([^{}]{0,200})\{((?:[^{}]|\{[^{}]*\})*+)\}", re.IGNORECASE)
-_UNSEEN = ["script", "style", "template", "noframes", "noscript", "iframe", "object", "svg", "head"]
+_LINK = re.compile(r"\s*(?:https?://|mailto:)", re.IGNORECASE)
+_UNSEEN = frozenset("script style template noframes noscript iframe object svg head title".split())
 _BLOCKS = ["table", "p", "div", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "hr"]
 _ENDS_ITSELF = frozenset("p li td th tr dd dt option".split())
 
@@ -328,22 +329,22 @@ def _markdown(source: str) -> tuple[str, bool]:
         soup = BeautifulSoup(source.replace("\0", ""), "lxml")
     title = soup.find("title")
     name = " ".join(title.get_text().split())[:500] if isinstance(title, Tag) else ""
-    unseen = [*soup.find_all(True, hidden=True), *_by_rules(soup)]
-    unseen += [each for each in soup.find_all(True, style=True) if _is_hidden(each)]
+    every = soup.find_all(True)
+    unseen = [each for each in every if each.attrs and _is_hidden(each)] + _by_rules(soup)
     hidden = any(not each.decomposed and each.get_text(strip=True) for each in unseen)
     for element in unseen:
         _take_out(element)
-    for element in soup.find_all(_UNSEEN):
+    for element in every:
+        if element.decomposed or element.name not in _UNSEEN:
+            continue
         if element.name == "head" and element.find(["body", *_BLOCKS]) is not None:
             element.name = "div"  # it was never closed
         else:
             element.decompose()
-    for element in soup.find_all("title"):
-        element.decompose()
     for table_ in soup.find_all("table"):
         _without_layout(table_)
-    for link in soup.find_all("a", href=True):
-        if not str(link["href"]).strip().lower().startswith(("http://", "https://", "mailto:")):
+    for link in every:
+        if link.name == "a" and "href" in link.attrs and not _LINK.match(str(link["href"])):
             del link["href"]
     converter = MarkdownConverter(
         heading_style="atx", bullets="-", strip=["img"], escape_asterisks=False,
@@ -381,6 +382,10 @@ def _hides(style: str) -> bool:
 
 
 def _is_hidden(element: Tag) -> bool:
+    if "hidden" in element.attrs:
+        return True
+    if "style" not in element.attrs:
+        return False
     style = re.sub(r"\s+", "", str(element.get("style") or "")).lower()
     if _HIDDEN.search(style):
         return True

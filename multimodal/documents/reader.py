@@ -26,6 +26,8 @@ from multimodal.readers import Store
 DPI = 200
 _PATIENCE = LONGEST["doc"] * 0.7
 """Seconds in which a file has to be read; what is not by then is told as not read."""
+_NOTE, _NOTES = 200, 8
+"""Characters of one note, and notes of one file."""
 _WALL = 60.0
 """Seconds for which a child is waited at least: on a busy machine it may get little CPU."""
 _FAMILIES = {
@@ -81,11 +83,10 @@ class DocumentReader:
             [replace(part, text=cleaned(part.text)) for part in parts], documents.max_text
         )
         if not short.text:
-            raise Unreadable("; ".join(("there is no text in it", *gathered.notes)))
-        notes = dict.fromkeys(each for each in (*gathered.notes, short.note) if each)
+            raise Unreadable(_said(["there is no text in it", *gathered.notes]))
         return Reading(
             text=short.text,
-            note="; ".join(notes),
+            note=_said([*gathered.notes, short.note]),
             reader=" + ".join(left.readers),
             language=left.languages,
             confidence=_mean(left.confidence),
@@ -305,6 +306,14 @@ def _fuller(part: Part, page: Any) -> str:
 def _numbers(numbers: list[int]) -> str:
     shown = ", ".join(str(number) for number in numbers[:10])
     return f"page{'' if len(numbers) == 1 else 's'} {shown}{' …' if len(numbers) > 10 else ''}"
+
+
+def _said(notes: list[str]) -> str:
+    """In one line, with no more of each and all than people read."""
+    told = list(dict.fromkeys(label(cleaned(each), _NOTE) for each in notes if each))
+    if len(told) > _NOTES:
+        told[_NOTES - 1 : -1] = [f"and {len(told) - _NOTES:,} more notes"]
+    return "; ".join(told)
 
 
 def _mean(confidence: list[tuple[int, float]]) -> float:

@@ -180,6 +180,12 @@ def test_sheets_become_tables(documents: Bench) -> None:
     assert read.note == "1 hidden sheet left out"
 
 
+def test_formulas_without_a_value_are_told(documents: Bench) -> None:
+    assert documents.read(sheet([[1, "=A1+1"]])).note == (
+        "formulas that no program has computed yet are missing"
+    )
+
+
 def test_rows_and_columns_beyond_the_limits_are_told(little: Bench) -> None:
     read = little.read(sheet([[f"r{row}"] * 300 for row in range(50)]))
     listed = little.read("\n".join(f"a{row},b" for row in range(50)).encode(), "a.csv")
@@ -375,6 +381,27 @@ def test_files_of_an_archive_beyond_the_limit_are_told(little: Bench) -> None:
 
     assert read.text.count("## File") == 2
     assert read.note == "3 files of the archive not read"
+
+
+def test_notes_stay_short_and_clean(documents: Bench) -> None:
+    page = b'<p>Some words<p style="display:none">HIDDEN'
+
+    read = documents.read(archive({f"{n}\u202e\n.html": page for n in range(30)}))
+
+    assert read.note.startswith("0 .html: hidden text was left out; 1 .html: hidden text")
+    assert read.note.endswith("; and 22 more notes; 29 .html: hidden text was left out")
+
+
+def test_what_is_attached_to_a_pdf_is_told(documents: Bench) -> None:
+    import pypdfium2  # type: ignore[import-untyped]
+
+    made = pypdfium2.PdfDocument(pdf(text("Some words")))
+    made.new_attachment("a.txt").set_data(b"attached")
+
+    read = documents.read(saved(made))
+    made.close()
+
+    assert (read.text, read.note) == ("Some words", "1 attachment not opened")
 
 
 def test_a_long_text_is_shortened_and_it_is_said(documents: Bench) -> None:
