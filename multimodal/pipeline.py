@@ -129,9 +129,11 @@ class Readers:
 
     def _until(self, inbound: Inbound) -> float:
         """When this message goes on without what is not read. It may come again while an engine is
-        away: then it does not wait anew."""
+        away: then it does not wait anew, unless an operator hands it in much later."""
         now = self._clock.monotonic()
         begun = self._begun.setdefault(inbound.id, now)
+        if now - begun > HOUR + self._config.deadline:
+            begun = self._begun[inbound.id] = now
         while len(self._begun) > BEGUN:
             self._begun.popitem(last=False)
         return max(begun + self._config.deadline, now + LEAST)
@@ -145,12 +147,18 @@ class Readers:
             return msgspec.structs.replace(one, problem=GONE)
         job = to_read(one, inbound.tenant, self._config)
         async with self._board.shown(inbound.conversation, one.kind):
-            reading = await self._read(job, one, until)
+            reading = await self._read(job, one, until, self._kept(inbound))
         return _filled(one, job.kind, reading)
 
-    async def _read(self, job: Job, one: Attachment, until: float) -> Reading:
+    def _kept(self, inbound: Inbound) -> float:
+        """Seconds for which a reading is remembered. What people say to each other is none of our
+        business: only as long as somebody may still be finding out whether we were meant."""
+        config = self._config
+        return min(config.remember, config.deadline) if inbound.overheard else config.remember
+
+    async def _read(self, job: Job, one: Attachment, until: float, kept: float) -> Reading:
         began = self._clock.monotonic()
-        outcome, reading = await self._tried(job, one, until)
+        outcome, reading = await self._tried(job, one, until, kept)
         if self._early:
             outcome = "early"
         elif outcome == "remembered":
@@ -161,12 +169,14 @@ class Readers:
             log.info("file_not_read", kind=job.kind, outcome=outcome, job=job.id)
         return reading
 
-    async def _tried(self, job: Job, one: Attachment, until: float) -> tuple[str, Reading]:
+    async def _tried(
+        self, job: Job, one: Attachment, until: float, kept: float
+    ) -> tuple[str, Reading]:
         """What became of it, by a word for the metrics, and what is to be shown."""
         tries = 0
         while True:
             try:
-                return await self._once(job, one, until)
+                return await self._once(job, one, until, kept)
             except TooLate:
                 return "late", Reading(problem=LATE)
             except Retryable as away:
@@ -180,7 +190,9 @@ class Readers:
                 return "unavailable", Reading(problem=NOT_NOW)
             await self._clock.sleep(wait)
 
-    async def _once(self, job: Job, one: Attachment, until: float) -> tuple[str, Reading]:
+    async def _once(
+        self, job: Job, one: Attachment, until: float, kept: float
+    ) -> tuple[str, Reading]:
         if (known := await self._known(job)) is not None:
             return "remembered", known
         if (wait := await self._over_limit(job, one)) > 0:
@@ -190,7 +202,7 @@ class Readers:
             raise TooLate
         reading = await self._desk.ask(job, seconds=left)
         with contextlib.suppress(Retryable):  # what was read is worth more than the note of it
-            await self._remember(job, one, reading)
+            await self._remember(job, one, reading, kept)
         if reading.problem:
             return ("failed" if reading.passing else "unreadable"), reading
         return "read", reading
@@ -206,13 +218,12 @@ class Readers:
         except msgspec.DecodeError:
             return None
 
-    async def _remember(self, job: Job, one: Attachment, reading: Reading) -> None:
+    async def _remember(self, job: Job, one: Attachment, reading: Reading, kept: float) -> None:
         """Whoever notes it first counts what it took: others may have asked for it as well."""
-        kept = self._config.remember and not reading.passing
-        if kept and not await self._records.add(
-            READINGS, _key(job), encode(reading).encode(), ttl=self._config.remember
-        ):
-            return
+        if kept and not reading.passing:
+            raw = encode(reading).encode()
+            if not await self._records.add(READINGS, _key(job), raw, ttl=kept):
+                return
         self._watcher.media_worked(job.kind, reading.seconds, reading.audio, reading.pages)
         limits = self._config.per_tenant
         for table, more, limit in (

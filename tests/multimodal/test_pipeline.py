@@ -166,6 +166,14 @@ async def test_what_was_read_is_forgotten_after_a_while() -> None:
     assert len(house.desk.asked) == 2
 
 
+async def test_what_was_overheard_is_forgotten_within_the_deadline() -> None:
+    house = House(deadline=100)
+    talk = carrying(file("voice"))
+    await house.readers.enrich(msgspec.structs.replace(talk, overheard=True))
+    house.clock.advance(101)
+    assert await house.records.items("readings") == []
+
+
 async def test_with_another_setting_it_is_read_again(house: House) -> None:
     await house.read(file())
     house.config = MediaConfig(ocr={"languages": ("deu",)})
@@ -205,6 +213,16 @@ async def test_a_message_that_comes_again_after_its_time_does_not_wait_anew() ->
     assert house.clock.monotonic() - began < 5
     house.desk.away = 0
     assert await house.problem(file()) == ""
+
+
+async def test_a_message_handed_in_again_by_an_operator_waits_anew() -> None:
+    house = House(deadline=100)
+    house.desk.away = 10_000
+    await house.read(file())
+    house.clock.advance(2 * 3600)
+    house.desk.away, house.desk.given = 0, []
+    await house.read(file())
+    assert house.desk.given == [100]
 
 
 async def test_the_stores_trouble_loses_no_message() -> None:
