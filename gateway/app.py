@@ -236,7 +236,7 @@ def _intake(
     return Intake(
         opened.lanes,
         opened.records,
-        _rules(settings, desk),
+        account_rules(settings, listens=desk is not None),
         clock,
         _splits(settings),
         commands=_commands(settings, opened, clock, desk),
@@ -249,7 +249,7 @@ def _heard(settings: Settings, opened: OpenStore, clock: SystemClock, desk: Desk
     return Heard(
         opened.lanes,
         _commands(settings, opened, clock, desk),
-        _rules(settings, desk),
+        account_rules(settings, listens=desk is not None),
         Approvals(opened.records, clock),
         _splits(settings),
         stop_words=settings.section(SessionConfig).stop_words,
@@ -282,14 +282,15 @@ def _splits(settings: Settings) -> Callable[[Outbound], Sequence[Outbound]]:
     return lambda outbound: channels[outbound.account.kind].split(outbound)
 
 
-def _rules(settings: Settings, desk: Desk | None) -> Mapping[str, AccountRules]:
+def account_rules(settings: Settings, *, listens: bool) -> Mapping[str, AccountRules]:
+    """Who may talk on which account; `listens` where voice messages can be read."""
     sessions = settings.section(SessionConfig)
     return {
         entry.account.key: AccountRules(
             account=entry.account,
             access=_access(entry),
             policy=lane_policy(sessions, entry.account),
-            heard_as=_names(settings, entry) if desk else (),
+            heard_as=_names(settings, entry) if listens else (),
             **entry.spec.id_rules,
         )
         for entry in settings.adapters
@@ -445,15 +446,23 @@ def media_store(settings: Settings) -> tuple[str, str]:
     return redis_url(settings), password.get_secret_value() if password else ""
 
 
-async def _desk(settings: Settings, stack: contextlib.AsyncExitStack) -> Desk | None:
-    """Where files are handed in to be read; None where nothing that reads is installed."""
+def reads_files(settings: Settings) -> bool:
+    """Whether there is anybody to hand files to. Messages without files need none of it, so that
+    nothing is refused here that used to run."""
     if find_spec("celery") is None:
-        return None
+        return False
     try:
-        return await stack.enter_async_context(open_desk(settings, SystemClock()))
-    except BadConfig as problem:  # messages without files need none of it
+        media_store(settings)
+    except BadConfig as problem:
         log.warning("files_not_read", reason=str(problem))
+        return False
+    return True
+
+
+async def _desk(settings: Settings, stack: contextlib.AsyncExitStack) -> Desk | None:
+    if not reads_files(settings):
         return None
+    return await stack.enter_async_context(open_desk(settings, SystemClock()))
 
 
 @contextlib.asynccontextmanager
