@@ -86,6 +86,7 @@ class Course:
     started: bool = False
     stale: bytes | None = None
     """An end from before we asked."""
+    _skipped: int = 0
     _heard: float = 0.0
     _rung: float = 0.0
     _patience: float = UNSTARTED_SECONDS
@@ -122,7 +123,10 @@ class Course:
         self.started = state.status not in ("REVOKED", "RETRY", "PENDING")
         if not self.started:
             self._rung = float("-inf")
-        return None, state.status == "REVOKED"  # skipped: somebody else did not want it any more
+        if state.status != "REVOKED":
+            return None, False
+        self._skipped += 1  # because somebody else did not want it any more; once or twice
+        return None, self._skipped <= RESENDS
 
     def due(self, now: float) -> Literal["send", "ring", "give up", ""]:
         """What time asks for."""

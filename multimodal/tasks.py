@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 VISIBILITY_SECONDS = 7200
 """After so long a message that nobody finished is given out again: well above the longest job."""
 EXPIRES_SECONDS = 7000
-"""Nobody waits for a job that long: what is given out again then is skipped."""
+"""Nobody waits for a job that long: what is given out again then is skipped. Not by Celery's own
+``expires``, which would have the worker skip everything of that id for hours."""
 RESULT_SECONDS = 600
 POLL_SECONDS = 1
 """How long Redis holds an idle worker's question open; an end waits for its answer."""
@@ -123,7 +124,6 @@ class Post:
                 queue=job.kind,
                 time_limit=limit,
                 soft_time_limit=limit - self._grace,
-                expires=EXPIRES_SECONDS,
                 headers={"sent_at": time.time(), "copy": secrets.token_hex(8)},
                 retry=True,
                 retry_policy={"max_retries": 1, "interval_start": 0.2},

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import resource
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -28,11 +30,13 @@ from multimodal.config import MediaConfig
 from multimodal.jobs import TASK, Job, JobKind, Reading, decode_job, encode
 from multimodal.names import RUNNING_SECONDS, TRIES_SECONDS, Names
 from multimodal.readers import NotSetUp, Reader, Unreadable
+from multimodal.tasks import EXPIRES_SECONDS
 
 log = structlog.get_logger(__name__)
 
 BEAT_SECONDS = 3.0
 TRIES = 3
+NICE = 10
 PAUSE_SECONDS = 0.5
 
 NO_READER = "this gateway has no reader for it"
@@ -241,9 +245,14 @@ def install(app: Celery, bench: Bench, *, memory: int) -> None:
 
     @app.task(name=TASK, bind=True, throws=(NotRead,))  # type: ignore[untyped-decorator]
     def read(task: Any, raw: str) -> str:
-        return bench.work(raw, str((task.request.headers or {}).get("copy") or task.request.id))
+        headers = task.request.headers or {}
+        if time.time() - float(headers.get("sent_at") or time.time()) > EXPIRES_SECONDS:
+            raise Ignore
+        return bench.work(raw, str(headers.get("copy") or task.request.id))
 
     def begin(**_: Any) -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ours is for the parent
+        os.nice(NICE)  # the reading only: a worker is started while somebody waits
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))

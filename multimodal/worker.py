@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -37,7 +38,6 @@ END_SECONDS = 7.5
 """Nothing keeps the process longer; the supervisor's patience is 8 seconds."""
 SHOW_SECONDS = SERVED_SECONDS / 3
 JOBS_PER_CHILD = 500
-NICE = 10
 
 
 def run(
@@ -87,6 +87,8 @@ def run(
         announce()
 
     signals.worker_ready.connect(ready, weak=False)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays, and stays shared with the children
     worker.start()
     life.end()
     if life.ending:
@@ -95,9 +97,8 @@ def run(
 
 
 def _house(config: MediaConfig, queues: Collection[JobKind]) -> None:
-    """The process as its children inherit it: behind everything else, no dumps, no threads of
-    libraries that were not asked for, Celery's log through ours."""
-    os.nice(NICE)
+    """The process as its children inherit it: no dumps, no threads of libraries that were not
+    asked for, Celery's log through ours."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threads = str(config.asr.threads if "asr" in queues else 1)
     for name in ("OMP_THREAD_LIMIT", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

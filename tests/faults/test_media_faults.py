@@ -87,7 +87,7 @@ def _lives(pid: int) -> bool:
 
 
 async def test_every_job_ends_though_its_worker_is_killed(redis_url: str, tmp_path: Path) -> None:
-    await kills(redis_url, tmp_path, asks=30, mains=2, childs=3, processes=2, seed=4)
+    await kills(redis_url, tmp_path, asks=30, mains=1, childs=3, processes=2, seed=4)
 
 
 @pytest.mark.long

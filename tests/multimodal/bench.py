@@ -27,12 +27,27 @@ _numbers = itertools.count()
 PATIENCE = 60.0
 
 
+STARTED = '"media_started"'
+
+
+def new_namespace() -> str:
+    return f"m{os.getpid()}.{next(_numbers)}"
+
+
+def program(url: str, namespace: str, folder: Path) -> Sequence[str]:
+    """The command of a worker with the readers of `tests.fakes.readers`."""
+    return (
+        *(sys.executable, "-m", "tests.fakes.media", "--redis", url),
+        *("--namespace", namespace, "--blobs", str(folder / "blobs")),
+    )
+
+
 class Place:
-    def __init__(self, url: str, folder: Path, password: str = "") -> None:
+    def __init__(self, url: str, folder: Path, password: str = "", namespace: str = "") -> None:
         self.url = url
         self.password = password
         self.folder = folder
-        self.namespace = f"m{os.getpid()}.{next(_numbers)}"
+        self.namespace = namespace or new_namespace()
         self.names = Names(self.namespace)
         self.blobs = FolderBlobs(folder / "blobs")
         self.rings = 0
@@ -42,8 +57,10 @@ class Place:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def opened(cls, url: str, folder: Path, password: str = "") -> AsyncIterator[Place]:
-        place = cls(url, folder, password)
+    async def opened(
+        cls, url: str, folder: Path, password: str = "", namespace: str = ""
+    ) -> AsyncIterator[Place]:
+        place = cls(url, folder, password, namespace)
         async with place._closing:
             yield place
 
@@ -58,24 +75,22 @@ class Place:
         self._closing.push_async_callback(desk.close)
         return desk
 
-    async def worker(self, *arguments: str, ready: bool = True) -> Program:
+    async def worker(self, *arguments: str) -> Program:
         """A media worker with the readers of `tests.fakes.readers`."""
         self._programs += 1
-        program = Program(
+        worker = Program(
             "media",
             [
-                *(sys.executable, "-m", "tests.fakes.media", "--redis", self.url),
-                *("--password", self.password, "--namespace", self.namespace),
-                *("--blobs", str(self.folder / "blobs"), *arguments),
+                *program(self.url, self.namespace, self.folder),
+                *("--password", self.password, *arguments),
             ],
             self.folder / f"media-{self._programs}.log",
         )
-        await program.start()
-        program.kept = False
-        self._closing.push_async_callback(program.stop)
-        if ready:
-            await until(lambda: '"media_started"' in program.log)
-        return program
+        await worker.start()
+        worker.kept = False
+        self._closing.push_async_callback(worker.stop)
+        await until(lambda: STARTED in worker.log)
+        return worker
 
     async def job(self, told: str, *, kind: JobKind = "ocr", journal: bool = False) -> Job:
         """A job that does what it is told, see `tests.fakes.readers`."""

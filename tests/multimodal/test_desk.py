@@ -28,7 +28,7 @@ async def test_a_job_is_sent_to_its_queue_and_its_reading_comes_back(place: Plac
     headers = message["headers"]
     assert (headers["id"], headers["task"]) == (job.id, "moltgate.media.read")
     assert headers["timelimit"] == [1800.0, 1790.0]
-    assert headers["expires"]
+    assert headers["sent_at"] <= time.time()
     assert message["content-type"] == "application/json"
     assert decode_job(_arguments(message)[0]) == job
     assert place.rings == 1
@@ -256,6 +256,13 @@ def test_silence_before_the_start_is_no_breakdown() -> None:
     assert sent[0] == 20
     assert not course.started
     assert "give up" not in [course.due(float(at)) for at in range(1000, 2000)]
+
+
+def test_who_skips_for_ever_is_not_sent_to_for_ever() -> None:
+    course = Course(0.0)
+    skipped = json.dumps({"status": "REVOKED", "result": None}).encode()
+
+    assert [course.take(skipped, 0.0)[1] for _ in range(6)].count(True) == 3
 
 
 def test_beats_keep_a_long_job_alive() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from multimodal.jobs import LONGEST, TASK, Job, Reading
-from multimodal.tasks import Post, celery_url
+from multimodal.tasks import VISIBILITY_SECONDS, Post, celery_url
 from tests.fakes.ports import free_port
 from tests.gateway.queues.redis_servers import Redis, redis
 from tests.multimodal.bench import PATIENCE, Place
@@ -54,45 +54,42 @@ async def test_each_kind_of_end_is_a_reading_and_the_worker_lives_on(place: Plac
     assert all(key.startswith(place.names.prefix) for key in keys)
 
 
-async def test_faults_of_ours_are_tried_three_times_and_not_remembered(place: Place) -> None:
-    await place.worker()
-    desk = place.desk()
+async def test_faults_of_ours_are_tried_three_times_and_not_remembered(served: Place) -> None:
+    desk = served.desk()
     healing, sick = (
-        await place.job("fault 2", journal=True),
-        await place.job("fault 3", journal=True),
+        await served.job("fault 2", journal=True),
+        await served.job("fault 3", journal=True),
     )
 
     assert (await desk.ask(healing, seconds=PATIENCE)).text == "turn 3"
     failed = await desk.ask(sick, seconds=PATIENCE)
     assert (failed.problem, failed.passing) == ("reading it failed", True)
-    assert len(place.turns(sick)) == 3
+    assert len(served.turns(sick)) == 3
     assert (await desk.ask(sick, seconds=PATIENCE)).text == "turn 4"
 
 
-async def test_a_file_that_kills_its_reader_is_given_up_after_three_times(place: Place) -> None:
-    await place.worker()
-    desk = place.desk()
-    healing, deadly = await place.job("die 2", journal=True), await place.job("die", journal=True)
+async def test_a_file_that_kills_its_reader_is_given_up_after_three_times(served: Place) -> None:
+    desk = served.desk()
+    healing, deadly = await served.job("die 2", journal=True), await served.job("die", journal=True)
 
     assert (await desk.ask(healing, seconds=PATIENCE)).text == "turn 3"
     for _ in range(2):
         end = await desk.ask(deadly, seconds=PATIENCE)
         assert (end.problem, end.passing) == ("its reader broke down three times", True)
-    pids = {turn.split()[1] for turn in place.turns(deadly)}
-    assert len(place.turns(deadly)) == len(pids) == 3
+    pids = {turn.split()[1] for turn in served.turns(deadly)}
+    assert len(served.turns(deadly)) == len(pids) == 3
 
 
-async def test_what_takes_too_long_is_ended_softly_and_if_need_be_hard(place: Place) -> None:
-    await place.worker()
+async def test_what_takes_too_long_is_ended_softly_and_if_need_be_hard(served: Place) -> None:
     limits = dict.fromkeys(LONGEST, 1.5)
-    soft = place.desk(send=Post(place.url, place.namespace, limits=limits, grace=1.0).send)
-    hard = place.desk(send=Post(place.url, place.namespace, limits=limits, grace=0.5).send)
+    soft = served.desk(send=Post(served.url, served.namespace, limits=limits, grace=1.0).send)
+    hard = served.desk(send=Post(served.url, served.namespace, limits=limits, grace=0.5).send)
 
-    late = await place.ask(soft, "sleep 60")
+    late = await served.ask(soft, "sleep 60")
     assert (late.problem, late.passing) == ("it takes too long to read", False)
-    deaf = await place.ask(hard, "hang")
+    deaf = await served.ask(hard, "hang")
     assert (deaf.problem, deaf.passing) == ("it takes too long to read", True)
-    assert (await place.ask(soft, "say on")).text == "on"
+    assert (await served.ask(soft, "say on")).text == "on"
 
 
 async def test_copies_and_what_nobody_wants_are_skipped(place: Place) -> None:
@@ -114,6 +111,23 @@ async def test_copies_and_what_nobody_wants_are_skipped(place: Place) -> None:
     assert len(place.turns(one)) == 1
     assert place.turns(unwanted) == []
     assert (await place.desk().ask(unwanted, seconds=PATIENCE)).text == "it"
+
+
+async def test_a_message_from_long_ago_is_skipped_and_its_job_can_still_be_asked_for(
+    place: Place,
+) -> None:
+    job = await place.job("say it", journal=True)
+    Post(place.url, place.namespace).send(job)
+    message = await place.taken()
+    message["headers"]["sent_at"] -= VISIBILITY_SECONDS
+    await place.call("LPUSH", place.names.queue("ocr"), json.dumps(message))
+    await place.worker()
+    async with asyncio.timeout(PATIENCE):
+        while await place.length() or await place.call("HLEN", f"{place.names.prefix}unacked"):
+            await asyncio.sleep(0.05)
+
+    assert place.turns(job) == []
+    assert (await place.desk().ask(job, seconds=PATIENCE)).text == "it"
 
 
 async def test_strange_messages_do_no_harm(place: Place, tmp_path: Path) -> None:

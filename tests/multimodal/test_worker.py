@@ -26,7 +26,7 @@ async def test_its_processes_are_niced_and_end_with_it(place: Place) -> None:
     worker = await place.worker("--processes", "2")
     both = children(worker)
     assert len(both) == 2
-    assert {one.nice() for one in both} == {10}
+    await until(lambda: {one.nice() for one in both} == {10})
     assert {one.rlimit(psutil.RLIMIT_CORE) for one in both} == {(0, 0)}
     assert {one.environ().get("OMP_THREAD_LIMIT", "1") for one in both} == {"1"}
     worker.kill()
@@ -105,9 +105,13 @@ async def test_it_outlives_its_redis(own_redis: Redis, tmp_path: Path) -> None:
     async with Place.opened(own_redis.url, tmp_path) as place:
         worker, desk = await place.worker(), place.desk()
         assert (await place.ask(desk, "say before")).text == "before"
+        job = await place.job("sleep 1.5", journal=True)
+        asking = asyncio.create_task(desk.ask(job, seconds=PATIENCE))
+        await until(lambda: bool(place.turns(job)))
         own_redis.kill()
         own_redis.start()
 
+        assert (await asking).text == "slept"
         assert (await place.ask(desk, "say after")).text == "after"
         worker.signal(signal.SIGTERM)
         assert await worker.ended() == 0
