@@ -121,10 +121,15 @@ def _no_model(config: AsrConfig) -> tuple[str, str] | None:
     return None
 
 
+_DOCUMENTS = (
+    *("pypdfium2", "docx", "openpyxl", "pptx", "bs4", "markdownify", "charset_normalizer"),
+    *("striprtf", "lxml"),
+)
+
+
 def _documents() -> Check:
     name = "reading documents"
-    wanted = ("pypdfium2", "docx", "openpyxl", "pptx", "bs4", "markdownify", "charset_normalizer")
-    if lacking := _lacking(*wanted):
+    if lacking := _lacking(*_DOCUMENTS):
         return _not_installed(name, lacking)
     return Check(name, True, "PDF, office files, web pages, mails, tables and archives")
 

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.fakes.ports import free_port
+from tests.media import pictures
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
-OURS = ("gateway", "worker")
+OURS = ("gateway", "worker", "media")
 T = TypeVar("T")
 QUESTION, ANSWER = "What is the capital of France?", "Paris"
 
@@ -53,12 +54,12 @@ class Api:
     token: str = ""
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Status and answer; 0 while nobody listens."""
+        """Status and answer; 0 while nobody listens. A body is JSON, or bytes as they are."""
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            text = None if body is None else json.dumps(body)
+            text = body if body is None or isinstance(body, bytes) else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": "application/json", **headers})
             answer = connection.getresponse()
             raw = answer.read()
@@ -71,11 +72,17 @@ class Api:
     def alive(self) -> bool:
         return self.call("GET", "/readyz")[0] == 200
 
-    def ask(self, conversation: str, text: str = QUESTION) -> None:
-        status, said = self.call(
-            "POST", "/api/v1/messages", {"conversation": conversation, "text": text, "id": "only"}
-        )
+    def ask(self, conversation: str, text: str = QUESTION, *files: bytes) -> None:
+        message: dict[str, Any] = {"conversation": conversation, "text": text, "id": "only"}
+        if files:
+            message["attachments"] = [{"digest": self.upload(each)} for each in files]
+        status, said = self.call("POST", "/api/v1/messages", message)
         assert (status, said.get("outcome")) == (202, "stored"), said
+
+    def upload(self, content: bytes) -> str:
+        status, said = self.call("POST", "/api/v1/files", content)
+        assert status == 201, said
+        return str(said["digest"])
 
     def answers(self, conversation: str) -> list[str]:
         status, said = self.call("GET", f"/api/v1/conversations/{conversation}/messages")
@@ -179,9 +186,11 @@ def test_only_the_web_port_is_open_on_the_host_and_only_on_loopback(deployment: 
     assert ports == {
         "gateway": {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": port}]},
         "worker": {},
+        "media": {},
         "redis": {},
     }
-    assert deployment.inside("redis", "ls /sys/class/net") == "lo"
+    for service in ("redis", "media"):
+        assert deployment.inside(service, "ls /sys/class/net") == "lo"
 
 
 @pytest.mark.parametrize("service", [*OURS, "redis"])
@@ -197,6 +206,26 @@ def test_a_process_has_no_rights_and_cannot_write_its_root(
     assert fields["Seccomp"] == "2"
     refused = deployment.inside(service, "touch /opt/x /usr/x /etc/x 2>&1; true")
     assert refused.count("Read-only file system") == 3
+
+
+def test_files_are_read_in_a_container_without_a_network(deployment: Deployment) -> None:
+    """By what the image has, in confined children that need no rights of their own."""
+    socket = "redis-cli -s /run/redis-socket/redis.sock"
+    results = f"for key in $({socket} --scan --pattern 'q:media:celery-task-meta-*'); do "
+    page = pictures.as_png(pictures.page(("INVOICE 4711", "for repairing the garden gate")))
+    sheet = b"item,price\nyellow umbrella,12\n"
+
+    deployment.api.ask("files", "What do these say?", page, sheet)
+
+    def read() -> bool:
+        said = deployment.inside("redis", f"{results} {socket} get $key; done")
+        return "garden gate" in said and "yellow umbrella" in said
+
+    eventually(read, "both files to be read")
+    eventually(lambda: deployment.api.answers("files"), "an answer")
+    doctor = deployment.compose("exec", "-T", "gateway", "moltgate", "doctor", "--json")
+    (reader,) = [each for each in json.loads(doctor) if each["name"] == "media role"]
+    assert (reader["state"], reader["detail"][:8]) == ("ok", "process ")
 
 
 @dataclass
