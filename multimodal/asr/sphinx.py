@@ -83,7 +83,7 @@ class Sphinx:
         del self._decoder
 
     def _spoken(self, samples: Samples) -> tuple[Samples, float]:
-        """Without the silence around it, which costs more than speech; and the seconds before it."""
+        """Without the silence around it, which costs more than speech; and its seconds before."""
         size = self._activity.frame_bytes // 2
         frames = [
             at

@@ -38,13 +38,30 @@ class Whisper:
         self._config = config
         self._window = window or min(max(LEAST_WINDOW, 1.5 * SHORT * config.batch), MOST_WINDOW)
         self._model = _load(config)
+        known = self._model.supported_languages
+        if config.language and config.language not in known:
+            heard = "hears English only" if known == ["en"] else "does not know it"
+            raise NotSetUp(
+                f"the speech model {config.model} {heard}, and media.asr.language is "
+                f"{config.language}",
+                "correct it, or name another model in media.asr.model",
+            )
         self._batched: Any = None
         name = Path(config.model).name
         self.name = f"faster-whisper {version('faster-whisper')} {name}"
         self.language = config.language
 
     def hear(self, recording: Recording) -> Iterator[Segment]:
-        """`language` holds from the first segment on."""
+        """`language` holds from the first segment on. Raises `NotSetUp`: that a library of CUDA is
+        missing comes out at the first use."""
+        try:
+            yield from self._hear(recording)
+        except RuntimeError as problem:
+            if not _lacks_cuda(str(problem)):
+                raise
+            raise _not_set_up(self._config, problem) from problem
+
+    def _hear(self, recording: Recording) -> Iterator[Segment]:
         self.language = self._config.language
         recording.fill(SHORT)
         recording.finish()
@@ -181,10 +198,15 @@ def _load(config: AsrConfig) -> Any:
         raise _not_set_up(config, problem) from problem
 
 
+def _lacks_cuda(said: str) -> bool:
+    """A lack of memory there may pass."""
+    return any(word in said for word in ("CUDA", "cublas", "cudnn")) and "memory" not in said
+
+
 def _not_set_up(config: AsrConfig, problem: Exception) -> NotSetUp:
     """The hub's errors are OSError (not there) and ValueError (no such name)."""
     said = str(problem).partition("\n")[0][:200]
-    if "CUDA" in said or "cublas" in said or "cudnn" in said:
+    if _lacks_cuda(said):
         return NotSetUp(
             f"no CUDA for speech: {said}",
             "set media.asr.device: cpu, or install the CUDA libraries",

@@ -117,6 +117,7 @@ def test_no_model_says_what_to_set(reader: Make) -> None:
         ({"model": "/no/such/folder"}, r"no folder or model /no/such/folder: correct"),
         ({"model": "smoll"}, r"no folder or model smoll: correct media\.asr\.model"),
         ({"device": "cuda"}, r"no CUDA for speech: .*: set media\.asr\.device: cpu"),
+        ({"language": "de"}, r"hears English only, and media\.asr\.language is de"),
         ({"compute_type": "bogus"}, r"set media\.asr\.compute_type: default"),
     ],
 )
@@ -133,6 +134,11 @@ def test_what_is_missing_is_told_with_the_remedy(
 
     with pytest.raises(NotSetUp, match=words):
         reader(reader="whisper", **{"model": str(whisper_model), **settings})
+
+
+def test_a_language_that_does_not_exist_is_named(reader: Make, many_tongues: Path) -> None:
+    with pytest.raises(NotSetUp, match=r"does not know it, and .* is xx"):
+        reader(reader="whisper", model=str(many_tongues), language="xx")
 
 
 @pytest.mark.parametrize("name", ["model.bin", "tokenizer.json"])
