@@ -331,11 +331,11 @@ def _markdown(source: str) -> tuple[str, bool]:
     name = " ".join(title.get_text().split())[:500] if isinstance(title, Tag) else ""
     every = soup.find_all(True)
     unseen = [each for each in every if each.attrs and _is_hidden(each)] + _by_rules(soup)
-    hidden = any(not each.decomposed and each.get_text(strip=True) for each in unseen)
+    hidden = any(not _is_gone(each) and each.get_text(strip=True) for each in unseen)
     for element in unseen:
         _take_out(element)
     for element in every:
-        if element.decomposed or element.name not in _UNSEEN:
+        if _is_gone(element) or element.name not in _UNSEEN:
             continue
         if element.name == "head" and element.find(["body", *_BLOCKS]) is not None:
             element.name = "div"  # it was never closed
@@ -344,13 +344,19 @@ def _markdown(source: str) -> tuple[str, bool]:
     for table_ in soup.find_all("table"):
         _without_layout(table_)
     for link in every:
-        if link.name == "a" and "href" in link.attrs and not _LINK.match(str(link["href"])):
+        if _is_gone(link) or link.name != "a":
+            continue
+        if "href" in link.attrs and not _LINK.match(str(link["href"])):
             del link["href"]
     converter = MarkdownConverter(
         heading_style="atx", bullets="-", strip=["img"], escape_asterisks=False,
         escape_underscores=False,
     )  # fmt: skip
-    text = re.sub(r"\n{3,}", "\n\n", str(converter.convert_soup(soup)).strip())
+    try:
+        text = str(converter.convert_soup(soup))
+    except RecursionError:  # tags in tags in tags, with which nobody has to be patient
+        text = soup.get_text("\n", strip=True)
+    text = re.sub(r"\n{3,}", "\n\n", text.strip())
     return (f"# {name}\n\n{text}" if name else text), hidden
 
 
@@ -400,9 +406,14 @@ def _is_hidden(element: Tag) -> bool:
     )
 
 
+def _is_gone(element: Tag) -> bool:
+    """As its `decomposed`, which searches all below for a tag of the name of its own attribute."""
+    return bool(vars(element).get("_decomposed", False))
+
+
 def _take_out(element: Tag) -> None:
     """Without what only seems to be inside, because the next of its kind ends it."""
-    if element.decomposed:
+    if _is_gone(element):
         return
     following = element.find(element.name) if element.name in _ENDS_ITSELF else None
     if isinstance(following, Tag):
