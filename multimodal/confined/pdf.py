@@ -137,7 +137,7 @@ class _Seen:
     drawn: int = 0
     unprinted: set[int] = field(default_factory=set)
     """Addresses of objects of text that is never painted."""
-    doubtful: set[int] = field(default_factory=set)
+    doubtful: dict[int, Any] = field(default_factory=dict)
     """Of those that are so small or so pale that they may not be seen."""
 
 
@@ -216,7 +216,7 @@ def _look_at_text(each: pdfium.PdfObject, seen: _Seen) -> None:
     scale = max(abs(matrix.b), abs(matrix.d))
     pale = painted and min(red.value, green.value, blue.value) > 215
     if pale or abs(size.value) * scale < TINY:
-        seen.doubtful.add(address)
+        seen.doubtful[address] = each
 
 
 def _address(pointer: Any) -> int:
@@ -229,7 +229,7 @@ def _beside(page: pdfium.PdfPage, textpage: pdfium.PdfTextPage) -> bool:
 
 
 def _visible(
-    page: pdfium.PdfPage, textpage: pdfium.PdfTextPage, doubtful: set[int], unseen: set[int]
+    page: pdfium.PdfPage, textpage: pdfium.PdfTextPage, doubtful: dict[int, Any], unseen: set[int]
 ) -> tuple[str, bool]:
     """The characters that can be seen, and whether there were others."""
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
@@ -249,7 +249,7 @@ def _visible(
             beside.add(index)
         elif address in doubtful:
             boxes.setdefault(address, []).append(box)
-    unseen |= _without_contrast(page, boxes)
+    unseen |= _making_no_difference(page, boxes, doubtful)
     shown = [
         chr(raw.FPDFText_GetUnicode(textpage, index))
         for index in range(count)
@@ -259,13 +259,20 @@ def _visible(
     return "".join(shown), bool(told)
 
 
-def _without_contrast(
-    page: pdfium.PdfPage, boxes: dict[int, list[tuple[float, float, float, float]]]
+def _making_no_difference(
+    page: pdfium.PdfPage,
+    boxes: dict[int, list[tuple[float, float, float, float]]],
+    objects: dict[int, Any],
 ) -> set[int]:
-    """Those of the texts where a picture of the page shows nothing but one shade."""
+    """Those of the texts without which a picture of the page looks the same."""
     if not boxes:
         return set()
     width, height, dots = _dots(page, 100)
+    for each in objects.values():
+        raw.FPDFPageObj_SetIsActive(each, False)
+    _, _, without = _dots(page, 100)
+    for each in objects.values():
+        raw.FPDFPageObj_SetIsActive(each, True)
     unseen: set[int] = set()
     across, down = ctypes.c_int(), ctypes.c_int()
     for address, all_of_it in boxes.items():
@@ -281,9 +288,10 @@ def _without_contrast(
             corners.append((across.value, down.value))
         (x0, x1), (y0, y1) = (sorted(axis) for axis in zip(*corners, strict=True))
         x0, x1 = max(0, x0), min(width, x1 + 1)
-        lines = [dots[y * width + x0 : y * width + x1] for y in range(max(0, y0), min(height, y1))]
-        inside = b"".join(lines)
-        if not inside or max(inside) - min(inside) < 24:
+        rows = [slice(y * width + x0, y * width + x1) for y in range(max(0, y0), min(height, y1))]
+        inside = b"".join(dots[row] for row in rows), b"".join(without[row] for row in rows)
+        changed = sum(abs(one - other) > 20 for one, other in zip(*inside, strict=True))
+        if changed <= len(inside[0]) / 100:
             unseen.add(address)
     return unseen
 

@@ -91,6 +91,15 @@ def test_what_a_page_of_a_pdf_does_not_show_is_not_read(documents: Bench, hidden
     assert read.note == "text that its pages do not show was left out"
 
 
+def test_white_text_between_the_lines_is_not_read(documents: Bench) -> None:
+    lines = b"".join(text(f"Line {n}", y=780 - 9 * n) for n in range(20))
+
+    read = documents.read(pdf(b"q 1 g" + text("SECRET", y=703) + b"Q 0 g" + lines))
+
+    assert "SECRET" not in read.text
+    assert read.text.count("Line") == 20
+
+
 def test_white_text_on_something_dark_is_read(documents: Bench) -> None:
     dark = b"0 0 0.4 rg 50 650 400 100 re f 1 1 1 rg" + text("White on blue")
 
