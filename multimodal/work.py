@@ -25,6 +25,7 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
 from gateway.errors import Failed
 from gateway.ports import Blobs
+from gateway.process import dies_with_parent
 from multimodal import readers
 from multimodal.config import MediaConfig
 from multimodal.jobs import TASK, Job, JobKind, Reading, decode_job, encode
@@ -250,7 +251,11 @@ def install(app: Celery, bench: Bench, *, memory: int) -> None:
             raise Ignore
         return bench.work(raw, str(headers.get("copy") or task.request.id))
 
+    arrange = dies_with_parent()
+
     def begin(**_: Any) -> None:
+        if arrange is not None:
+            arrange()  # Celery's own does not see a parent that has gone before it asked
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ours is for the parent
         os.nice(NICE)  # the reading only: a worker is started while somebody waits
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

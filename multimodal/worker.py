@@ -167,7 +167,9 @@ class _Life:
 
     def begin(self) -> None:
         """It takes jobs from now on."""
-        billiard_logger().propagate = True  # set back by Celery's start
+        children = billiard_logger()  # set up for a terminal by Celery's start
+        children.propagate = True
+        children.setLevel(logging.WARNING)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked)
         signal.signal(signal.SIGCHLD, lambda *_: self._knock())

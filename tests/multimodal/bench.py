@@ -75,7 +75,7 @@ class Place:
         self._closing.push_async_callback(desk.close)
         return desk
 
-    async def worker(self, *arguments: str) -> Program:
+    async def worker(self, *arguments: str, ready: bool = True) -> Program:
         """A media worker with the readers of `tests.fakes.readers`."""
         self._programs += 1
         worker = Program(
@@ -89,7 +89,8 @@ class Place:
         await worker.start()
         worker.kept = False
         self._closing.push_async_callback(worker.stop)
-        await until(lambda: STARTED in worker.log)
+        if ready:
+            await until(lambda: STARTED in worker.log)
         return worker
 
     async def job(self, told: str, *, kind: JobKind = "ocr", journal: bool = False) -> Job:

@@ -22,6 +22,13 @@ def children(worker: Program) -> Sequence[psutil.Process]:
     return psutil.Process(worker.pid).children(recursive=True)
 
 
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def test_its_processes_are_niced_and_end_with_it(place: Place) -> None:
     worker = await place.worker("--processes", "2")
     both = children(worker)
@@ -31,7 +38,20 @@ async def test_its_processes_are_niced_and_end_with_it(place: Place) -> None:
     assert {one.environ().get("OMP_THREAD_LIMIT", "1") for one in both} == {"1"}
     worker.kill()
 
-    await until(lambda: not any(one.is_running() and one.status() != "zombie" for one in both))
+    await until(lambda: not any(map(lives, both)))
+
+
+async def test_killed_while_it_starts_it_leaves_nothing_behind(place: Place) -> None:
+    seen: list[psutil.Process] = []
+    for _ in range(2):
+        worker = await place.worker("--processes", "6", ready=False)
+        await until(lambda worker=worker: bool(children(worker)))  # type: ignore[misc]
+        os.kill(worker.pid, signal.SIGSTOP)
+        seen += children(worker)
+        worker.kill()
+        await worker.ended()
+
+    await until(lambda: not any(map(lives, seen)))
 
 
 async def test_it_ends_when_there_is_nothing_to_do_but_not_before(place: Place) -> None:
@@ -96,7 +116,7 @@ async def test_a_child_that_hears_nothing_does_not_keep_it(place: Place) -> None
     worker.signal(signal.SIGTERM)
 
     assert await worker.ended() == 0
-    await until(lambda: not any(one.is_running() and one.status() != "zombie" for one in deaf))
+    await until(lambda: not any(map(lives, deaf)))
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
 
