@@ -59,6 +59,7 @@ class Recording:
             piece = next(self.pieces, END)
             if piece.startswith(END):
                 self.note, self.over = piece[1:].decode(), True
+                next(self.pieces, None)  # to the very end, or the child is taken for stuck
             else:
                 new.append(np.frombuffer(piece, np.int16, offset=1))
                 have += len(new[-1])
