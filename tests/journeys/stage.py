@@ -27,7 +27,7 @@ from tests.fakes.ports import free_port
 from tests.fakes.telegram import TOKEN, RemoteTelegram
 
 PROGRAM = (sys.executable, "-P", "-m", "gateway")
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 
 async def until(
@@ -141,12 +141,26 @@ class Moltgate:
 
     def kill(self, role: str, number: int = signal.SIGKILL) -> None:
         """kill -9, or another signal, to the child with this role."""
+        self._of_role(role)[0].send_signal(number)
+
+    def kill_every(self, role: str) -> int:
+        """kill -9 to the child with this role and to its own children; how many they were."""
+        found = self._of_role(role)
+        for one in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        return len(found)
+
+    def _of_role(self, role: str) -> Sequence[psutil.Process]:
+        """Parents before their children, whose command lines are the same."""
         assert self._process is not None
-        for child, words in living_children(self._process.pid):
-            if "--home" in words and role in words[words.index("--home") :]:
-                child.send_signal(number)
-                return
-        raise AssertionError(f"no {role} among the children")
+        found = [
+            child
+            for child, words in living_children(self._process.pid)
+            if "--home" in words and role in words[words.index("--home") :]
+        ]
+        assert found, f"no {role} among the children"
+        return found
 
     def events(self, name: str) -> Sequence[Mapping[str, Any]]:
         """Lines of the log with this event, oldest first."""
@@ -269,13 +283,13 @@ class Person:
         """The bot's messages as they stand now, oldest first."""
         return [one for one in await self._telegram.seen(self.chat) if one["from_bot"]]
 
-    async def reads(self, text: str) -> Mapping[str, Any]:
+    async def reads(self, text: str, seconds: float = PATIENCE) -> Mapping[str, Any]:
         """Waits for a message of the bot that contains this."""
 
         async def there() -> Mapping[str, Any] | None:
             return next((one for one in await self.sees() if text in one["text"]), None)
 
-        found: Mapping[str, Any] = await until(there, f"{text!r} in chat {self.chat}")
+        found: Mapping[str, Any] = await until(there, f"{text!r} in chat {self.chat}", seconds)
         return found
 
     async def asks(self, text: str, answer: str = "") -> Mapping[str, Any]:
