@@ -104,7 +104,8 @@ def conditions() -> Mapping[str, Condition]:
         "two columns": Condition(two_columns),
         "German": Condition(partial(tongue, "deu", pictures.SERIF, 52), ("deu",)),
     }
-    if face := pictures.chinese_font():
+    face = pictures.chinese_font()
+    if face:
         found["Chinese"] = Condition(partial(tongue, "chi_sim", face, 22), ("chi_sim",))
     return found
 

@@ -117,12 +117,13 @@ def _take_bell() -> int:
 _bell = _take_bell()  # while nobody has started anything that could inherit it
 
 
-def ring() -> None:
-    """Tell the supervisor, if there is one, that jobs wait for the media role. From any thread;
-    never waits: in a full pipe the rings before this one say it already."""
+def ring() -> bool:
+    """Tell the supervisor that jobs wait for the media role; false where there is no supervisor.
+    From any thread; never waits: in a full pipe the rings before this one say it already."""
     if _bell >= 0:
         with suppress(OSError):
             os.write(_bell, b"1")
+    return _bell >= 0
 
 
 class Bell:

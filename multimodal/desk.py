@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 FAILED = "reading it failed"
 BROKE_DOWN = "its reader broke down three times"
 TOO_LONG = "it takes too long to read"
+NOBODY = "no reader is running"
 
 SILENCE_SECONDS = 15.0
 """Without a beat for so long, who read it is taken for dead."""
@@ -41,6 +42,8 @@ RING_SECONDS = 10.0
 """How often somebody is woken for a job that nobody has begun."""
 UNSTARTED_SECONDS = 20.0
 """First time after which a job nobody has begun is sent again; then twice as long each time."""
+NOBODY_SECONDS = 30.0
+"""How long somebody may take to serve a queue where no supervisor can be woken to do it."""
 _AWAY = (0.5, 1.0, 2.0, 4.0)
 """Waits for a store that is restarting before it is said to be gone."""
 
@@ -80,6 +83,7 @@ class Course:
     """Pure: what has become of one job so far, and what is to be done now."""
 
     now: float
+    """When it began."""
     sends: int = 0
     lost: int = 0
     """Readings that began and fell silent."""
@@ -216,7 +220,7 @@ class Desk:
     Args:
         notices: the store of the jobs.
         send: puts a job into its queue; blocks, so it runs in a thread. Raises `Unavailable`.
-        ring: wakes a sleeping media role, where there is one.
+        ring: wakes a sleeping media role; false where there is nobody to do it.
     """
 
     def __init__(
@@ -226,7 +230,7 @@ class Desk:
         clock: Clock,
         *,
         namespace: str,
-        ring: Callable[[], None] = lambda: None,
+        ring: Callable[[], bool] = lambda: False,
     ) -> None:
         self._notices = notices
         self._send = send
@@ -328,16 +332,26 @@ class Desk:
                     if due == "give up":
                         log.warning("job_given_up", job=wait.job.id, kind=wait.job.kind)
                         return Reading(problem=BROKE_DOWN, passing=True)
+                    if due and not course.started and await self._nobody(wait.job, course):
+                        return Reading(problem=NOBODY, passing=True)
                     if due == "send":
                         if course.lost:
                             log.warning("job_sent_again", job=wait.job.id, lost=course.lost)
                         await self._put(wait, course)
-                    elif due == "ring":
-                        self._ring()
             finally:
                 notice.cancel()
                 with suppress(asyncio.CancelledError, GatewayError, StopAsyncIteration):
                     await notice
+
+    async def _nobody(self, job: Job, course: Course) -> bool:
+        """Whether no worker takes such jobs, and none can be woken to."""
+        waited = self._clock.monotonic() - course.now
+        if self._ring() or course.lost or waited < NOBODY_SECONDS:
+            return False
+        if await self._value(self._names.served(job.kind)) is not None:
+            return False
+        log.warning("no_reader_runs", kind=job.kind, advice="start one: moltgate media")
+        return True
 
     async def _begin(self, wait: _Wait, course: Course, key: str) -> Reading | None:
         """Look first; send it unless it is done, under way, or was sent by somebody just now."""

@@ -84,14 +84,14 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def chinese_font() -> str:
-    """Empty where no font with Chinese characters is installed."""
+    """The first there is. Raises `LookupError`."""
     for name in CHINESE_FONTS:
         try:
             ImageFont.truetype(name, 10)
         except OSError:
             continue
         return name
-    return ""
+    raise LookupError("no font with Chinese characters: apt-get install fonts-droid-fallback")
 
 
 def page(

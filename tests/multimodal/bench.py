@@ -51,6 +51,8 @@ class Place:
         self.names = Names(self.namespace)
         self.blobs = FolderBlobs(folder / "blobs")
         self.rings = 0
+        self.woken = True
+        """Whether a supervisor hears the bell."""
         self._closing = contextlib.AsyncExitStack()
         self._programs = 0
         self.notices = self._notices()
@@ -144,8 +146,9 @@ class Place:
         self._closing.push_async_callback(notices.close)
         return notices
 
-    def _ring(self) -> None:
+    def _ring(self) -> bool:
         self.rings += 1
+        return self.woken
 
 
 async def until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:

@@ -120,6 +120,20 @@ async def test_a_reader_that_falls_silent_is_replaced_at_most_twice(place: Place
     assert await place.length() == 0
 
 
+async def test_where_nobody_reads_and_nobody_can_be_woken_it_is_said_early(place: Place) -> None:
+    place.woken = False
+    desk, job, served = place.desk(QUICK), await place.job("x"), await place.job("x", kind="asr")
+    await place.call("SET", place.names.served("asr"), "somebody")
+    waiting = asyncio.create_task(desk.ask(served, seconds=PATIENCE))
+
+    reading = await desk.ask(job, seconds=PATIENCE)
+
+    assert reading == Reading(problem="no reader is running", passing=True)
+    assert not waiting.done()
+    await place.say(served, "SUCCESS", encode(HELLO))
+    assert await waiting == HELLO
+
+
 async def test_a_job_nobody_begins_is_rung_for_and_sent_again(place: Place) -> None:
     desk, job = place.desk(QUICK), await place.job("x")
     asking = asyncio.create_task(desk.ask(job, seconds=PATIENCE))

@@ -160,12 +160,6 @@ def test_reads_german(road: Road) -> None:
     assert {"ü", "ß"} & set(page.text)
 
 
-needs_chinese = pytest.mark.skipif(
-    not pictures.chinese_font(), reason="no font with Chinese characters: fonts-droid-fallback"
-)
-
-
-@needs_chinese
 def test_reads_chinese_without_blanks(road: Road) -> None:
     reader = PageReader(OcrConfig(reader=road, languages=("chi_sim", "eng")))
     lines = pictures.sentences(4, tongue="chi_sim", seed=1, width=20)
@@ -175,7 +169,6 @@ def test_reads_chinese_without_blanks(road: Road) -> None:
     assert " " not in page.text
 
 
-@needs_chinese
 def test_finds_out_the_script(road: Road) -> None:
     """Chinese is read with the installed data for it, though only English is expected."""
     reader = PageReader(OcrConfig(reader=road, detect=True))
