@@ -74,7 +74,9 @@ class System:
             role = (
                 "redis"
                 if server
-                else next((one for one in ("worker", "gateway") if one in line[3:]), "other")
+                else next(
+                    (one for one in ("media", "worker", "gateway") if one in line[3:]), "other"
+                )
             )
             found[role if role not in found else f"{role}-{child.pid}"] = child
         return found
