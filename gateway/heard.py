@@ -95,6 +95,8 @@ class Heard:
         return True
 
     async def _obey(self, command: Command, event: Inbound, rules: AccountRules) -> None:
+        if not await self._lanes.waits(event):
+            return  # stopped, deleted or answered meanwhile: it must not touch what came after it
         reply = await self._commands.run(command, caller_of(event, rules, self._approvals))
         if reply.forward:
             asked = msgspec.structs.replace(

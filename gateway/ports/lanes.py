@@ -106,6 +106,9 @@ class Lanes(Protocol):
         lane and put the parts into the outbox; or let another message, with the same id, wait in
         its place. False when it does not wait any more: nothing happens then."""
 
+    async def waits(self, event: Inbound) -> bool:
+        """Whether a stored message is still to be settled: it waits, or is being answered."""
+
     async def tell(self, parts: Sequence[Outbound]) -> None:
         """Put parts of our own accord into the outbox (notices, ``moltgate send``); repeatable."""
 

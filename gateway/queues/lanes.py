@@ -116,6 +116,14 @@ class RedisLanes:
         )
         return bool(reply)
 
+    async def waits(self, event: Inbound) -> bool:
+        partition = self._store.partition_of(event.conversation)
+        lane = await self._store.call(
+            partition, "LRANGE", f"{partition}:m:{event.conversation}", 0, -1
+        )
+        name = event.id.encode() + b"\n"
+        return any(element.startswith(name) for element in lane)
+
     async def tell(self, parts: Sequence[Outbound]) -> None:
         for part in parts:
             await self._store.run(

@@ -77,6 +77,11 @@ class MemoryLanes:
                 return True
         return False
 
+    async def waits(self, event: Inbound) -> bool:
+        self._answer("waits")
+        lanes = (self.running, self.waiting)
+        return any(one.id == event.id for lane in lanes for one in lane.get(event.conversation, ()))
+
     async def tell(self, parts: Sequence[Outbound]) -> None:
         self._answer("tell")
         known = {part.key for part in self.outbox}

@@ -227,6 +227,23 @@ async def test_two_who_find_out_at_once_answer_once(house: House) -> None:
     await house.check(accepted=2, waiting=0)
 
 
+@pytest.mark.parametrize(
+    "words", ["stop", "slash new", "slash new what is tea", "slash model home"]
+)
+async def test_a_command_that_waits_no_more_does_nothing(house: House, words: str) -> None:
+    """It was being read when it was stopped by a typed word, or deleted."""
+    command = voice("1", words)
+    await house.lanes.put(command, EACH)
+    await house.lanes.stop(command.conversation)
+    lease = await house.running(event("2", "a newer question"))
+    assert await house.start().settle(read(command))
+    await lease.commit([answer(event("2"))], [])
+    assert await house.notices(command) == []
+    session = (await house.lanes.view(command.conversation)).session
+    assert (session.generation, session.overrides) == (0, {})
+    await house.check(accepted=2, cancelled=1, answered=1, waiting=0)
+
+
 async def test_settings_of_a_group_stay_its_owners_when_spoken(house: House) -> None:
     command = voice("1", "slash model home", **ROOM)
     await house.lanes.put(command, EACH)
