@@ -267,7 +267,8 @@ class Intake:
     ) -> Accepted:
         key = (reason, scope)
         now = self._clock.monotonic()
-        if not self._told.claim(key, event.id, window=window, now=now):
+        # Who is not told must not use up what others are told.
+        if event.overheard or not self._told.claim(key, event.id, window=window, now=now):
             return _ignored(event, reason)
         with self._told.attempt(key):
             return await self._refuse(event, words, reason, show)

@@ -680,6 +680,13 @@ async def test_talk_of_others_uses_up_nobodys_rate() -> None:
     assert await house.take(event("4", **ROOM), event("5", **ROOM)) == ["stored", "stored"]
 
 
+async def test_who_asks_us_is_told_of_a_full_lane_though_talk_met_it_first() -> None:
+    house = House(LanePolicy(depth=1), heard_as=("Molly",), **OPEN)
+    assert await house.take(
+        voice("1", addressed=False), voice("2", addressed=False), event("3", **ROOM)
+    ) == ["stored", "ignored full", "refused full"]
+
+
 async def test_files_of_talk_beyond_the_rate_are_not_fetched() -> None:
     house = House(heard_as=("Molly",), per_sender=1, **OPEN)
     fetched: list[str] = []
