@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from config.fields import Duration, Section, Size
+from config.fields import Duration, Phrases, Section, Size
 from gateway.message import Attachment
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}(_[a-z_]{2,12})?$")]
@@ -209,7 +209,7 @@ class MediaConfig(Section):
         description="Redis server of the jobs, redis://… or unix:///…. By default the gateway's "
         "own; needed with Redis Cluster.",
     )
-    heard_as: tuple[str, ...] = Field(
+    heard_as: Phrases = Field(
         default=(),
         description="Names by which people call the bot when they speak: a voice message in a "
         "group that holds one is meant for it. Empty: voice messages in groups are not heard.",

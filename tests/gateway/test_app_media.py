@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.app import account_rules, reads_files
+from gateway.errors import BadConfig
 from gateway.settings import Settings, load
+from multimodal.config import MediaConfig
 
 BOTS = """
 adapters:
@@ -34,6 +36,12 @@ def test_voice_messages_in_groups_are_heard_where_names_are_set(
 ) -> None:
     rules = account_rules(settings(tmp_path, BOTS + media), listens=listens)
     assert rules["telegram:default"].heard_as == names
+
+
+@pytest.mark.parametrize("name", ["''", "' '", "[]"])
+def test_a_blank_name_that_everything_said_would_hold_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadConfig, match="heard_as"):
+        settings(tmp_path, f"{BOTS}media: {{heard_as: [molly, {name}]}}").section(MediaConfig)
 
 
 @pytest.mark.parametrize(
