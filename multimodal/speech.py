@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,9 @@ from multimodal.pipeline import Asks, Watcher
 
 log = structlog.get_logger(__name__)
 
-_ADDRESS = re.compile(r"(?:https?://|mailto:|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
+AT_ONCE = 4_000
+"""Characters of an answer that are made speakable without leaving the loop."""
+_ADDRESS = re.compile(r"(?:https?://|mailto:|www\.)\S+", re.IGNORECASE)
 _MARKS = re.compile(r"[*_`~|<>#\\]+")
 _LEFT_OUT = frozenset({"fence", "code_block", "html_block", "hr"})
 _CELLS = frozenset({"th_close", "td_close"})
@@ -36,7 +39,10 @@ class Speaker:
         self._watcher = watcher
 
     async def speak(self, text: str, tenant: str) -> Attachment | None:
-        words = speakable(text)
+        if len(text) <= AT_ONCE:
+            words = speakable(text)
+        else:
+            words = await asyncio.to_thread(speakable, text)
         if not words or len(words) > self._config.speech.max_text:
             return None
         job = to_speak(words, tenant, self._config)
@@ -108,10 +114,16 @@ def _words(tokens: Sequence[Token]) -> Iterator[str]:
             yield token.content
 
 
+def _is_mail(word: str) -> bool:
+    """By two looks: a pattern takes a minute for a word made to be hard, as models can be made to
+    write."""
+    at = word.find("@", 1)
+    return at > 0 and word.find(".", at + 2, -1) > 0
+
+
 def _sentence(block: str) -> str:
-    text = "".join(
-        char for char in _ADDRESS.sub(" ", block) if unicodedata.category(char) not in ("So", "Cf")
-    )
+    plain = " ".join(word for word in _ADDRESS.sub(" ", block).split() if not _is_mail(word))
+    text = "".join(char for char in plain if unicodedata.category(char) not in ("So", "Cf"))
     text = " ".join(_MARKS.sub(" ", text).split())
     if not any(char.isalnum() for char in text):
         return ""

@@ -43,6 +43,12 @@ def test_what_is_said_of_an_answer_is_as_in_the_table(written: str, said: str) -
     assert speakable(written) == said
 
 
+@pytest.mark.parametrize("unit", ["a", "@", "a@", ".@", "a@a", "www", "*a_", "|a", "[a]("])
+def test_what_is_made_to_be_hard_takes_no_minutes(unit: str) -> None:
+    """A worker answers many; whoever holds it up has all their leases run out."""
+    speakable(unit * 20_000)
+
+
 @given(st.text(alphabet="ab *_`#[]()<>|\n-~!.\\1&é😀\u202e", max_size=200))
 def test_nothing_breaks_it_and_no_marks_are_said(written: str) -> None:
     said = speakable(written)
