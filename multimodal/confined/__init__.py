@@ -136,9 +136,13 @@ class Confined:
     def _call(self, asked: bytes, content: bytes) -> Any:
         with self._exchange(asked, content) as child:
             blobs: list[bytes] = []
+            held = 0
             while True:
                 word, frame = child.receive()
                 if word == b"blob":
+                    held += len(frame)
+                    if held > self.memory:  # more than it can have: not our program any more
+                        raise _Died
                     blobs.append(frame)
                 elif word == b"value":
                     return _value(frame, blobs)

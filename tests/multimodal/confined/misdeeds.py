@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from multimodal.errors import Unreadable
@@ -118,12 +119,21 @@ def _tell(word: bytes, frame: bytes) -> None:
     time.sleep(3600)
 
 
+def _flood() -> None:
+    """Bytes that it does not have to hold, without end."""
+    piece = bytes(2**20)
+    while True:
+        os.write(1, (4).to_bytes(8, "big") + b"blob" + (2**26).to_bytes(8, "big"))
+        for _ in range(2**6):
+            os.write(1, piece)
+
+
 def _stall() -> None:
     os.write(1, (5).to_bytes(8, "big") + b"val")
     time.sleep(3600)
 
 
-_MISDEEDS = {
+_MISDEEDS: dict[str, Callable[[], Any]] = {
     "unreadable": _unreadable,
     "surprise": _surprise,
     "spin": _spin,
@@ -140,11 +150,23 @@ _MISDEEDS = {
     "unix socket": lambda: socket.socketpair(),
     "pipe": os.pipe,
     "memory file": lambda: os.memfd_create("x"),
+    "delete": lambda: os.unlink("/nowhere/x"),
+    "rename": lambda: os.rename("/nowhere/x", "/nowhere/y"),
+    "folder": lambda: os.mkdir("/nowhere/x"),
+    "truncate": lambda: os.truncate("/nowhere/x", 0),
+    "link": lambda: os.symlink("/etc/passwd", "/nowhere/x"),
+    "mode": lambda: os.chmod("/nowhere/x", 0o777),
+    "list": lambda: os.readlink("/proc/self/exe"),
+    "become": lambda: os.execv("/nowhere/x", ["x"]),
+    "signal": lambda: os.kill(os.getppid(), 0),
+    "signal all": lambda: os.kill(0, 0),
+    "limit others": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE),
     "fork": _fork,
     "thread": _thread,
     "program": _program,
     "lie": _lie,
     "stall": _stall,
+    "flood": _flood,
     "nonsense": lambda: _tell(b"value", b"\xc1"),
     "no blob": lambda: _tell(b"value", b"\xd6\x01\0\0\0\7"),
 }
