@@ -122,6 +122,8 @@ class Role:
         loop = asyncio.get_running_loop()
         while not self._stopped:
             await self._wanted()
+            if self._stopped:  # a ring came just before
+                return
             began = loop.time()
             why = ""
             try:

@@ -162,3 +162,16 @@ def test_a_ring_during_the_rest_is_not_forgotten() -> None:
         on.keeping.cancel()
 
     by_its_own_clock(scene)
+
+
+def test_a_ring_just_before_the_stop_starts_nothing() -> None:
+    async def scene() -> None:
+        on = Scene()
+        await later(0)
+        on.role.ring()
+        await on.role.stop(1)
+        await later(1)
+        assert on.started == []
+        assert on.keeping.done()
+
+    by_its_own_clock(scene)
