@@ -12,7 +12,7 @@ import contextlib
 import math
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -234,24 +234,35 @@ class Readers:
                 await self._spend(table, job.tenant, more, 0.0)
 
     async def _over_limit(self, job: Job, one: Attachment) -> float:
-        """Seconds until this tenant may have more read; 0 when it may now, which is counted."""
-        if not await self._records.add(COUNTED, _key(job), b"", ttl=HOUR):
+        """Seconds until this tenant may have more read; 0 when it may now, which is counted.
+
+        Whoever is second while the first is being refused must not slip through, and what is
+        refused counts nowhere: hence a look at all limits first.
+        """
+        key, costs = _key(job), self._costs(job, one)
+        if await self._records.get(COUNTED, key) is not None:
             return 0.0
-        limits = self._config.per_tenant
-        costs = (
-            ("files", 1.0, float(limits.files)),
-            ("audio", _seconds(job, one), limits.audio),
-            ("pages", float(_pages(job)), float(limits.pages)),
-        )
+        for table, _, limit in costs:
+            if (wait := await self._spend(table, job.tenant, 0.0, limit)) > 0:
+                known = await self._records.get(COUNTED, key)  # the first one may have filled it
+                return wait if known is None else 0.0
+        if not await self._records.add(COUNTED, key, b"", ttl=HOUR):
+            return 0.0
         for table, amount, limit in costs:
-            counts = amount > 0 or (table == "audio" and job.kind == "asr")
-            if not (counts and limit):
-                continue
-            wait = await self._spend(table, job.tenant, amount, limit)
-            if wait > 0:
-                await self._records.remove(COUNTED, _key(job))
+            if (wait := await self._spend(table, job.tenant, amount, limit)) > 0:
+                await self._records.remove(COUNTED, key)
                 return wait
         return 0.0
+
+    def _costs(self, job: Job, one: Attachment) -> Sequence[tuple[str, float, float]]:
+        """What a file counts for, as far as it is known before: table, amount, limit."""
+        limits = self._config.per_tenant
+        costs = [("files", 1.0, float(limits.files))]
+        if job.kind == "asr":
+            costs.append(("audio", _seconds(job, one), limits.audio))
+        if pages := _pages(job):
+            costs.append(("pages", float(pages), float(limits.pages)))
+        return [cost for cost in costs if cost[2]]
 
     async def _spend(self, table: str, tenant: str, amount: float, limit: float) -> float:
         return await self._records.spend(

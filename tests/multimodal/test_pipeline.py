@@ -326,6 +326,30 @@ async def test_two_who_ask_for_the_same_file_are_counted_once() -> None:
     assert await house.records.spend("readings/audio", "main", 1, limit=61, window=3600) == 0
 
 
+async def test_nobody_slips_through_while_another_is_refused_the_same_file() -> None:
+    class Slow(MemoryRecords):
+        async def spend(self, *args: Any, **more: Any) -> float:
+            await asyncio.sleep(0)
+            return await super().spend(*args, **more)
+
+    house = House(per_tenant=TenantLimits(files=1))
+    house.records = Slow(house.clock.now)
+    house.readers = house.start()
+    assert await house.problem(file(digest="1" * 64)) == ""
+    other = Readers(house.desk, house.records, house.clock, house.config, house.counts)
+    both = [one.enrich(carrying(file("voice"))) for one in (house.readers, other)]
+    for read in await asyncio.gather(*both):
+        assert "within an hour" in read.attachments[0].problem
+
+
+async def test_what_is_refused_counts_nowhere() -> None:
+    house = House(per_tenant=TenantLimits(files=3, audio=100))
+    assert await house.problem(file("voice", digest="1" * 64, duration=100)) == ""
+    for n in range(5):
+        assert "within an hour" in await house.problem(file("voice", digest=f"{n:064}"))
+    assert await house.problem(file("image", digest="2" * 64)) == ""
+
+
 async def test_no_limit_is_no_limit() -> None:
     house = House(per_tenant=TenantLimits(files=0, audio=0, pages=0))
     for n in range(30):
