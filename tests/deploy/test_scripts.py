@@ -86,3 +86,18 @@ def test_run_goes_on_where_nothing_can_be_installed(checkout: Path) -> None:
 
     assert done.stdout == "moltgate run --port 0\n"
     assert "going on without tesseract-ocr tesseract-ocr-eng espeak-ng" in done.stderr
+
+
+def test_run_tries_once_and_again_when_something_else_is_missing(checkout: Path) -> None:
+    as_root(checkout, True, "exit 100")
+    run(checkout)
+    asked = (checkout / "asked").read_text()
+
+    again = run(checkout)
+
+    assert again.stdout == "moltgate run --port 0\n"
+    assert "as root: apt-get install tesseract-ocr" in again.stderr
+    assert (checkout / "asked").read_text() == asked
+    program(checkout / "bin/tesseract")
+    run(checkout)
+    assert (checkout / "asked").read_text() != asked
