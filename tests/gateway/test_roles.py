@@ -97,7 +97,7 @@ def test_what_was_asked_in_the_last_moments_starts_it_again_once() -> None:
         await on.rings()
         await later(500)
         await on.rings()
-        await later(99)
+        await later(50)
         await on.ends()
         assert len(on.started) == 2
 
@@ -116,7 +116,7 @@ def test_what_ends_before_it_can_have_been_idle_goes_on() -> None:
     async def scene() -> None:
         on = Scene()
         await on.rings()
-        await later(99)
+        await later(50)
         await on.ends()
         await later(1)
         assert len(on.started) == 2
@@ -154,10 +154,10 @@ def test_a_ring_during_the_rest_is_not_forgotten() -> None:
         await on.rings()
         await on.ends(78)
         await on.rings()
-        await later(REST - 1)
+        await later(REST / 2)
         assert len(on.started) == 1
 
-        await later(1)
+        await later(REST / 2)
         assert len(on.started) == 2
         on.keeping.cancel()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from multimodal.confined import Confined, NoChild
@@ -54,6 +55,14 @@ def pid(child: Confined) -> int:
 def alive(pid: int) -> bool:
     """Neither running nor waiting to be reaped."""
     return Path(f"/proc/{pid}").exists()
+
+
+def lives(process: psutil.Process) -> bool:
+    """An orphan may wait for long until somebody reaps it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -329,10 +338,10 @@ def test_the_child_does_not_outlive_us() -> None:
         [sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=root
     ) as parent:
         assert parent.stdout is not None
-        theirs = int(parent.stdout.readline())
-        assert alive(theirs)
+        theirs = psutil.Process(int(parent.stdout.readline()))
+        assert lives(theirs)
         parent.kill()
-        until(lambda: not alive(theirs))
+        until(lambda: not lives(theirs))
 
 
 def test_a_missing_library_is_told_with_its_remedy() -> None:
