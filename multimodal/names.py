@@ -16,6 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BEGUN = "PROGRESS"
+"""State of a job that is being read, of our own; repeated on its channel, it is a beat."""
+
 SENT_SECONDS = 60
 UNWANTED_SECONDS = 3600
 RUNNING_SECONDS = 12

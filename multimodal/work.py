@@ -2,20 +2,19 @@
 once and in every case.
 
 A job is claimed by the message that brought it; copies of it are skipped while the claim is kept
-alive by beats. What ends in no orderly way (the process is gone) stays counted, and after three
-times the job ends with a problem instead of taking down the next process.
+alive by the parent's beats (`multimodal.worker`). What ends in no orderly way (the process is gone)
+stays counted, and after three times the job ends with a problem instead of taking down the next
+process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -29,13 +28,12 @@ from gateway.process import dies_with_parent
 from multimodal import readers
 from multimodal.config import MediaConfig
 from multimodal.jobs import TASK, Job, JobKind, Reading, decode_job, encode
-from multimodal.names import RUNNING_SECONDS, TRIES_SECONDS, Names
+from multimodal.names import BEGUN, RUNNING_SECONDS, TRIES_SECONDS, Names
 from multimodal.readers import NotSetUp, Reader, Unreadable
 from multimodal.tasks import EXPIRES_SECONDS
 
 log = structlog.get_logger(__name__)
 
-BEAT_SECONDS = 3.0
 TRIES = 3
 NICE = 10
 PAUSE_SECONDS = 0.5
@@ -103,12 +101,12 @@ class Bench:
         if marks.tries() > TRIES:
             log.error("job_given_up", job=job.id, kind=job.kind, tries=TRIES)
             raise NotRead(BROKE_DOWN)
-        with _beating(marks):
-            try:
-                reading = self._reading(job)
-            except NotRead:
-                marks.ended()
-                raise
+        marks.begun()
+        try:
+            reading = self._reading(job)
+        except NotRead:
+            marks.ended()
+            raise
         marks.ended()
         return reading
 
@@ -206,9 +204,8 @@ class _Marks:
         self._redis.expire(key, TRIES_SECONDS)
         return tries
 
-    def beat(self) -> None:
-        self._redis.expire(self._names.running(self._job), RUNNING_SECONDS)
-        self._backend.store_result(self._job, None, "PROGRESS")
+    def begun(self) -> None:
+        self._backend.store_result(self._job, None, BEGUN)
 
     def ended(self) -> None:
         """In an orderly way, by whatever: the process is still there."""
@@ -218,27 +215,6 @@ class _Marks:
         """There is no result: whoever asks next begins anew. Where there is one, the claim stays
         until it is stored, as copies may be on their way."""
         self._redis.delete(self._names.running(self._job), self._names.sent(self._job))
-
-
-@contextlib.contextmanager
-def _beating(marks: _Marks) -> Iterator[None]:
-    """Signs of life from another thread, the first one at once."""
-    marks.beat()
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(BEAT_SECONDS):
-            # Whatever keeps a beat from being heard: the next one may be.
-            with contextlib.suppress(Exception):
-                marks.beat()
-
-    thread = threading.Thread(target=beat, name="beats", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def install(app: Celery, bench: Bench, *, memory: int) -> None:

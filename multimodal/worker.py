@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import logging
 import os
 import resource
@@ -25,9 +26,9 @@ from celery.worker import state
 from gateway.ports import Blobs
 from multimodal.config import MediaConfig
 from multimodal.jobs import QUEUES, JobKind
-from multimodal.names import SERVED_SECONDS, Names
+from multimodal.names import BEGUN, RUNNING_SECONDS, SERVED_SECONDS, Names
 from multimodal.readers import READERS
-from multimodal.tasks import make_app
+from multimodal.tasks import RESULT_SECONDS, make_app
 from multimodal.work import Bench, install
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,9 @@ SOFT_SECONDS = 2.0
 END_SECONDS = 7.5
 """Nothing keeps the process longer; the supervisor's patience is 8 seconds."""
 SHOW_SECONDS = SERVED_SECONDS / 3
+BEAT_SECONDS = 3.0
 JOBS_PER_CHILD = 500
+_BEAT = json.dumps({"status": BEGUN, "result": None})
 
 
 def run(
@@ -175,6 +178,7 @@ class _Life:
         signal.signal(signal.SIGCHLD, lambda *_: self._knock())
         self._show()
         self._worker.timer.call_repeatedly(SHOW_SECONDS, self._show)
+        self._worker.timer.call_repeatedly(BEAT_SECONDS, self._beat)
         if self._idle is not None:
             self._busy_at = time.monotonic()
             pause = min(max(self._idle / 4, 0.1), 5.0)
@@ -242,6 +246,7 @@ class _Life:
         elif time.monotonic() - self._busy_at >= self._idle and not self._waiting():
             log.info("media_idle", seconds=self._idle)
             self.ending = True
+            threading.Thread(target=_end_in_time, daemon=True).start()
             state.should_stop = 0
 
     def _show(self) -> None:
@@ -250,6 +255,18 @@ class _Life:
         with contextlib.suppress(*backend.connection_errors, *backend.channel_errors):
             for kind in self._queues:
                 backend.client.set(self._names.served(kind), who, ex=SERVED_SECONDS)
+
+    def _beat(self) -> None:
+        """Signs of life of what is being read. Here and not in the children: a reader may keep its
+        whole process busy for longer than anybody waits for a beat, and when a child is gone we
+        know it at once. Only told, not stored: it must not replace an end."""
+        backend = self._app.backend
+        with contextlib.suppress(*backend.connection_errors, *backend.channel_errors):
+            for request in tuple(state.active_requests):
+                result = self._names.result(request.id)
+                backend.client.expire(self._names.running(request.id), RUNNING_SECONDS)
+                backend.client.expire(result, RESULT_SECONDS)
+                backend.client.publish(result, _BEAT)
 
     def _waiting(self) -> bool:
         redis = self._app.backend.client

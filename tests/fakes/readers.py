@@ -2,13 +2,14 @@
 
 The content of a file is what to do: ``say hello``, ``sleep 3``, ``die`` (by SIGKILL),
 ``die 2`` (only the first two times), ``eat`` (memory until there is none), ``unreadable``,
-``fault``, ``fault 2``, ``hang`` (deaf to everything but SIGKILL), ``not set up``, ``note TEXT``
-(stores a blob), ``end`` (sys.exit). What is done is appended to the file named by ``journal`` in
-the second line, where there is one.
+``fault``, ``fault 2``, ``hang`` (deaf to everything but SIGKILL), ``not set up``, ``deaf 7``
+(no other thread of its process runs meanwhile), ``note TEXT`` (stores a blob), ``end`` (sys.exit).
+What is done is appended to the file named by ``journal`` in the second line, where there is one.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -33,6 +34,9 @@ class Told:
                 return Reading(text=rest, reader="told 1", pages=1)
             case "sleep":
                 time.sleep(float(rest))
+                return Reading(text="slept", reader="told 1")
+            case "deaf":
+                ctypes.PyDLL(None).sleep(int(rest))
                 return Reading(text="slept", reader="told 1")
             case "die" if not rest or turn <= int(rest):
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -68,6 +72,13 @@ def _eaten() -> list[bytearray]:
     eaten = []
     while True:
         eaten.append(bytearray(16 * 2**20))
+
+
+class Stuck(Told):
+    """Works, and does not end."""
+
+    def close(self) -> None:
+        time.sleep(3600)
 
 
 class Missing:

@@ -92,6 +92,21 @@ async def test_what_takes_too_long_is_ended_softly_and_if_need_be_hard(served: P
     assert (await served.ask(soft, "say on")).text == "on"
 
 
+async def test_a_reader_that_keeps_its_process_to_itself_is_seen_to_live(served: Place) -> None:
+    job, heard = await served.job("deaf 7"), []
+
+    async def listen() -> None:
+        async with served.notices.follow(served.names.result(job.id)) as notices:
+            async for notice in notices:
+                heard.append(json.loads(notice)["status"] if notice else "")
+
+    listening = asyncio.create_task(listen())
+    assert (await served.desk().ask(job, seconds=PATIENCE)).text == "slept"
+    listening.cancel()
+
+    assert heard.count("PROGRESS") >= 3
+
+
 async def test_copies_and_what_nobody_wants_are_skipped(place: Place) -> None:
     post = Post(place.url, place.namespace)
     one, unwanted = (
