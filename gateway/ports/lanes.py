@@ -122,7 +122,7 @@ class Lanes(Protocol):
         """Cancel the running turn and everything that waits; how many messages that were.
 
         `but` stays, and is put off for a moment: it is the message that asked for it, and whoever
-        stops for it settles it next.
+        stops for it settles it next. What was sent after it stays, too.
         """
 
     async def reset(self, conversation: ConversationId) -> None:

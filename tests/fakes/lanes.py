@@ -98,7 +98,8 @@ class MemoryLanes:
     async def stop(self, conversation: ConversationId, *, but: InboundId | None = None) -> int:
         self._answer("stop")
         every = [*self.running.pop(conversation, ()), *self.waiting.pop(conversation, ())]
-        kept = [one for one in every if one.id == but]
+        first = next((at for at, one in enumerate(every) if one.id == but), len(every))
+        kept = every[first:]
         if kept:
             self.waiting[conversation] = kept
         self.ledger["stopped"] += len(every) - len(kept)

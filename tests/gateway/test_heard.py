@@ -148,6 +148,21 @@ async def test_a_spoken_stop_ends_the_turn_that_runs_at_once(house: House) -> No
     await house.check(accepted=2, cancelled=1, answered=1, waiting=0)
 
 
+@pytest.mark.parametrize("words", ["stop", "slash new"])
+async def test_what_was_sent_after_a_spoken_stop_is_answered(house: House, words: str) -> None:
+    """Reading it takes a while, and people go on meanwhile."""
+    lease = await house.running(event("1", "a long story"))
+    stop = voice("3", words)
+    for one in (event("2", "and then"), stop, event("4", "what is tea"), event("5", "and mate")):
+        await house.lanes.put(one, EACH)
+    heard = house.start()
+    assert await heard.settle(read(stop))
+    with pytest.raises(Superseded):
+        await lease.commit([answer(event("1"))], [])
+    assert await house.work(heard) == ["what is tea", "and mate"]
+    await house.check(accepted=5, cancelled=2, answered=3, waiting=0)
+
+
 async def test_a_question_is_left_to_its_turn(house: House) -> None:
     question = voice("1", "what is tea")
     await house.lanes.put(question, EACH)
