@@ -68,6 +68,16 @@ async def test_it_ends_when_there_is_nothing_to_do_but_not_before(place: Place) 
     assert events[-1] == "media_idle"
 
 
+async def test_it_ends_for_lack_of_work_whatever_its_readers_do(place: Place) -> None:
+    """One that stayed would serve nobody, and no ring would start another."""
+    asking = asyncio.create_task(place.ask(place.desk(), "say seen"))
+    await until(lambda: place.rings >= 1)
+    worker = await place.worker("--idle", "0.5", "--reader", "tests.fakes.readers:Stuck")
+
+    assert (await asking).text == "seen"
+    assert await worker.ended() == 0
+
+
 async def test_it_serves_only_its_queues(place: Place) -> None:
     desk = place.desk()
     await place.worker("--queues", "asr,tts")
