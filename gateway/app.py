@@ -307,7 +307,7 @@ def _access(entry: AdapterEntry) -> AccessConfig:
 def _names(settings: Settings, entry: AdapterEntry) -> tuple[str, ...]:
     """By which a voice message in a group calls us; the account's own count as well."""
     media = settings.section(MediaConfig)
-    if not media.heard_as or not {"voice", "audio"} & set(media.read):
+    if not media.heard_as or "voice" not in media.read:
         return ()
     return (*media.heard_as, *getattr(entry.config, "mention_patterns", ()))
 

@@ -81,7 +81,8 @@ def _group(event: Inbound, config: AccessConfig, listens: bool) -> Decision:
 
 
 def _speaks(event: Inbound) -> bool:
-    return any(one.kind in ("voice", "audio") for one in event.attachments)
+    """Nobody calls us by a song or a recording that is passed on."""
+    return any(one.kind == "voice" for one in event.attachments)
 
 
 def _listed(event: Inbound, config: AccessConfig) -> bool:

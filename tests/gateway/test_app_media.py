@@ -28,7 +28,7 @@ def settings(home: Path, text: str) -> Settings:
         ("", True, ()),
         ("media: {heard_as: [molly]}", True, ("molly", "botty")),
         ("media: {heard_as: [molly]}", False, ()),
-        ("media: {heard_as: [molly], read: [image]}", True, ()),
+        ("media: {heard_as: [molly], read: [image, audio]}", True, ()),
     ],
 )
 def test_voice_messages_in_groups_are_heard_where_names_are_set(

@@ -653,6 +653,8 @@ async def test_a_voice_message_in_a_group_is_kept_until_its_words_are_known() ->
     house = House(heard_as=("Molly",), **OPEN)
     assert await house.take(voice("1", addressed=False), voice("2")) == ["stored", "stored"]
     assert [one.overheard for one in house.stored] == [True, False]
+    song = event("3", "", attachments=(Attachment(kind="audio"),), addressed=False, **ROOM)
+    assert await house.take(song) == ["ignored not_addressed"]
     house = House(**OPEN)
     assert await house.take(voice("1", addressed=False)) == ["ignored not_addressed"]
 

@@ -71,7 +71,7 @@ ASIDE = {**IN_ROOM, "addressed": False}
     ("config", "fields", "listens", "verdict"),
     [
         (GROUP, {**ASIDE, **VOICE}, True, "overhear"),
-        (GROUP, {**ASIDE, "attachments": (Attachment(kind="audio"),)}, True, "overhear"),
+        (GROUP, {**ASIDE, "attachments": (Attachment(kind="audio"),)}, True, "ignore"),
         (GROUP, {**ASIDE, **VOICE}, False, "ignore"),
         (GROUP, {**ASIDE, **PICTURE}, True, "ignore"),
         (GROUP, ASIDE, True, "ignore"),
