@@ -147,11 +147,11 @@ async def test_texts_are_not_read(road: Road, ears: Ears) -> None:
 async def test_the_files_of_messages_taken_together_are_read_at_once(
     road: Road, ears: Ears
 ) -> None:
-    road.policy = LanePolicy(mode="collect", debounce=0.05)
+    road.policy = LanePolicy(mode="collect")
     ears.open.clear()
+    for native in "123":
+        await road.put(carrying(native, file("image", native)))
     async with road.working():
-        for native in "123":
-            await road.put(carrying(native, file("image", native)))
         await road.until(lambda: ears.calls == 3)
         ears.open.set()
         await road.settled(answered=3)
@@ -274,11 +274,11 @@ async def test_a_spoken_command_is_obeyed_in_its_turn_and_answered_once(
 
 
 async def test_what_was_taken_together_with_a_command_is_answered(road: Road, ears: Ears) -> None:
-    road.policy = LanePolicy(mode="collect", debounce=0.05)
+    road.policy = LanePolicy(mode="collect")
+    await road.put(message("1", text="before"))
+    await road.put(carrying("2", file("voice", "slash model home")))
+    await road.put(message("3", text="after"))
     async with road.working(), road.sending():
-        await road.put(message("1", text="before"))
-        await road.put(carrying("2", file("voice", "slash model home")))
-        await road.put(message("3", text="after"))
         await road.settled(accepted=3, answered=3, sent=3)
     assert [asked.messages[-1].content for asked in road.engine.asked] == ["before\n\nafter"]
 
@@ -372,9 +372,9 @@ async def test_who_names_us_is_answered(road: Road, ears: Ears) -> None:
 
 
 async def test_talk_of_others_holds_up_no_question(road: Road, ears: Ears) -> None:
-    road.policy = LanePolicy(mode="collect", debounce=0.05)
+    road.policy = LanePolicy(mode="collect")
+    await road.put(overheard("1", "nice weather"))
+    await road.put(message("2", text="what is tea?"))
     async with road.working(), road.sending():
-        await road.put(overheard("1", "nice weather"))
-        await road.put(message("2", text="what is tea?"))
         await road.settled(accepted=2, answered=1, cancelled=1, sent=1)
     assert [asked.messages[-1].content for asked in road.engine.asked] == ["what is tea?"]
