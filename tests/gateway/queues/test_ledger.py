@@ -32,7 +32,7 @@ POLICIES = (
 )
 VERBS = (
     "put put put put again take take take commit commit commit retry later bury "
-    "edit delete stop say resubmit drop promote beat override send send"
+    "edit delete stop aside settle settle say resubmit drop promote beat override send send"
 ).split()
 
 
@@ -42,7 +42,7 @@ class World:
     def __init__(self, store: Store, seed: int) -> None:
         self.store = store
         self.dice = random.Random(seed)
-        self.lanes = RedisLanes(store)
+        self.lanes = RedisLanes(store, aside_seconds=0.003)
         self.letters = DeadLetters(store)
         self.outbox = Outbox(store)
         self.workers = [Claims(store, lease_seconds=0.02), Claims(store), Claims(store, batch=3)]
@@ -56,7 +56,7 @@ class World:
 
     async def do_put(self) -> None:
         who, number = self.dice.choice(PEOPLE), len(self.put)
-        event = message(str(number), who)
+        event = message(str(number), who, overheard=self.dice.random() < 0.2)
         if await self.lanes.put(event, self.dice.choice(POLICIES)) == "full":
             assert await self.lanes.say(event, [answer(event)], "refused")
         self.put.append(event)
@@ -123,6 +123,28 @@ class World:
 
     async def do_stop(self) -> None:
         await self.lanes.stop(message("x", self.dice.choice(PEOPLE)).conversation)
+
+    async def do_aside(self) -> None:
+        """A stop by a message that stays."""
+        if self.put:
+            event = self.dice.choice(self.put)
+            waits = await self.lanes.waits(event)
+            await self.lanes.stop(event.conversation, but=event.id)
+            assert await self.lanes.waits(event) is waits
+
+    async def do_settle(self) -> None:
+        if self.put:
+            event = self.dice.choice(self.put)
+            waits, stays = await self.lanes.waits(event), self.dice.random() < 0.3
+            parts = [answer(event, "spoken", part=8)]
+            done = await self.lanes.settle(
+                event,
+                () if stays else parts,
+                "answered",
+                instead=event if stays else None,
+            )
+            assert done is waits
+            assert await self.lanes.waits(event) is (waits and stays)
 
     async def do_say(self) -> None:
         event = message(f"9{len(self.put)}", self.dice.choice(PEOPLE), event="s")
