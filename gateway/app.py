@@ -242,6 +242,7 @@ def _intake(
         commands=_commands(settings, opened, clock, desk),
         stop_words=settings.section(SessionConfig).stop_words,
         stored=early.begin,
+        stopped=early.drop,
     )
 
 

@@ -18,7 +18,7 @@ import structlog
 from gateway.access.config import AccountRules
 from gateway.access.pairing import Approvals
 from gateway.errors import GatewayError
-from gateway.message import Inbound, Outbound, reply_id
+from gateway.message import ConversationId, Inbound, Outbound, reply_id
 from gateway.ports import Enricher, Lanes
 from gateway.sessions.commands import Caller, Command, Commands
 from gateway.sessions.spoken import meant, spoken
@@ -132,14 +132,20 @@ class Early:
         self._enricher = enricher
         self._heard = heard
         self._most = most
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], ConversationId] = {}
 
     def begin(self, event: Inbound) -> None:
         """A message was stored."""
         if is_spoken(event) and len(self._tasks) < self._most:
             task = asyncio.create_task(self._listen(event))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = event.conversation
+            task.add_done_callback(self._tasks.pop)
+
+    def drop(self, conversation: ConversationId) -> None:
+        """What waited there was stopped: nobody wants to know any more what was said."""
+        for task, where in self._tasks.items():
+            if where == conversation:
+                task.cancel()
 
     async def close(self) -> None:
         for task in self._tasks:

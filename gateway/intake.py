@@ -23,7 +23,7 @@ from gateway.access.pairing import Approvals, request
 from gateway.access.policy import Decision, asks_for_pairing, decide
 from gateway.errors import Refused
 from gateway.heard import caller_of
-from gateway.message import Inbound, Outbound, OutboundKind, reply_id
+from gateway.message import ConversationId, Inbound, Outbound, OutboundKind, reply_id
 from gateway.ports import Accepted, Clock, Lanes, Prepare, Records, Show
 from gateway.sessions.commands import Command, Commands, parse
 
@@ -41,7 +41,8 @@ Splits = Callable[[Outbound], Sequence[Outbound]]
 
 class Intake:
     """Implements `gateway.ports.Inbox`. `accounts` is by `Account.key`; `stored` is told of every
-    message that waits for its turn now."""
+    message that waits for its turn now, `stopped` of every conversation in which none waits any
+    more."""
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Intake:
         commands: Commands,
         stop_words: Sequence[str] = (),
         stored: Callable[[Inbound], None] = lambda event: None,
+        stopped: Callable[[ConversationId], None] = lambda conversation: None,
     ) -> None:
         self._lanes = lanes
         self._records = records
@@ -63,6 +65,7 @@ class Intake:
         self._commands = commands
         self._stop_words = frozenset(stop_words)
         self._stored = stored
+        self._stopped = stopped
         self._approvals = Approvals(records, clock)
         self._rates = SlidingWindow()
         self._told = Once()
@@ -209,6 +212,8 @@ class Intake:
         lock = self._working.setdefault(event.conversation, asyncio.Lock())
         async with lock:
             reply = await self._commands.run(command, caller)
+            if command.name in ("stop", "new"):
+                self._stopped(event.conversation)
             if reply.forward:
                 return await self._put(msgspec.structs.replace(event, text=reply.forward), rules)
             parts = self._parts(event, "notice", reply.text)

@@ -45,10 +45,16 @@ class Ears:
         self.open = asyncio.Event()
         self.open.set()
         self.away = False
+        self.left: list[str] = []
+        """Of which messages it was called off."""
 
     async def enrich(self, inbound: Inbound) -> Inbound:
         self.heard.append(inbound)
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.left.append(inbound.native_id)
+            raise
         if self.away:
             raise Unavailable("nobody is there")
         return read(inbound)
@@ -331,6 +337,26 @@ async def test_only_so_many_are_read_early_and_failures_are_left_to_the_turn(hou
             await asyncio.sleep(0)
     assert [one.native_id for one in ears.heard] == ["1", "2", "4"]
     await early.close()
+
+
+async def test_what_was_stopped_is_read_no_further(house: House) -> None:
+    ears = Ears()
+    ears.open.clear()
+    early = Early(ears, house.start(), most=2)
+    ada, bob = voice("1", "stop"), voice("2", "stop", sender="bob")
+    for one in (ada, bob):
+        early.begin(one)
+    async with asyncio.timeout(30):
+        while len(ears.heard) < 2:
+            await asyncio.sleep(0)
+        early.drop(ada.conversation)
+        while ears.left != ["1"]:
+            await asyncio.sleep(0)
+        while len(ears.heard) < 3:  # there is room again
+            early.begin(voice("3", "stop"))
+            await asyncio.sleep(0)
+    await early.close()
+    assert sorted(ears.left) == ["1", "2", "3"]
 
 
 async def test_closing_ends_what_is_being_read(house: House) -> None:

@@ -48,6 +48,7 @@ class House:
             heard_as=heard_as,
         )
         self.stored: list[Inbound] = []
+        self.stopped: list[str] = []
         self.intake = self.start()
 
     def start(self, fuse: Fuse | None = None) -> Intake:
@@ -65,6 +66,7 @@ class House:
             ),
             stop_words=SessionConfig().stop_words,
             stored=self.stored.append,
+            stopped=self.stopped.append,
         )
 
     async def take(self, *events: Inbound) -> list[str]:
@@ -647,6 +649,12 @@ async def test_who_waits_is_told_of_every_stored_message_once() -> None:
     house = House(**OPEN)
     await house.take(event("1"), event("1"), event("2", "/help"), voice("3"))
     assert [one.native_id for one in house.stored] == ["1", "3"]
+
+
+async def test_who_reads_ahead_is_told_of_every_stop() -> None:
+    house = House(**OPEN)
+    await house.take(event("1", "/status"), event("2", "stop"), event("3", "/new and what is tea"))
+    assert house.stopped == [event("1").conversation] * 2
 
 
 async def test_a_voice_message_in_a_group_is_kept_until_its_words_are_known() -> None:
