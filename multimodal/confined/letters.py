@@ -52,10 +52,9 @@ def letter(content: bytes, *, keep: int) -> dict[str, Any]:
     mail = BytesParser(policy=email.policy.compat32).parsebytes(content)
     headers = [f"{name}: {value}" for name in _SHOWN if (value := _header(mail, name))]
     gathered.add("\n".join(headers))
-    best: dict[str, str] = {}
     named: list[str] = []
-    _walk(mail, gathered, best, named, 0)
-    gathered.add(best.get("text/plain", "").strip() or best.get("text/html", ""))
+    found = _walk(mail, gathered, named, 0)
+    gathered.add("\n\n".join(text for _, text in found if text.strip()))
     if len(named) > NAMED:
         named[NAMED:] = [f"and {len(named) - NAMED:,} more"]
     if named:
@@ -64,10 +63,10 @@ def letter(content: bytes, *, keep: int) -> dict[str, Any]:
     return gathered.told(keep)
 
 
-def _walk(
-    part: Message, gathered: Gathered, best: dict[str, str], named: list[str], depth: int
-) -> None:
+def _walk(part: Message, gathered: Gathered, named: list[str], depth: int) -> list[tuple[str, str]]:
+    """The texts in it, each with its kind."""
     kind = part.get_content_type()
+    found: list[tuple[str, str]] = []
     if kind == "message/rfc822":
         inner = part.get_payload(0) if part.is_multipart() else None
         subject = _header(inner, "Subject") if isinstance(inner, Message) else ""
@@ -76,9 +75,12 @@ def _walk(
         if depth < 10:
             for each in part.get_payload():
                 if isinstance(each, Message):
-                    _walk(each, gathered, best, named, depth + 1)
+                    found += _walk(each, gathered, named, depth + 1)
+        if kind == "multipart/alternative":  # the same in several ways
+            plainly = [each for each in found if each[0] == "text/plain" and each[1].strip()]
+            return plainly or found
     elif kind.startswith("multipart/"):  # without the parts that it speaks of
-        best["text/plain"] = str(part.get_payload())
+        found.append(("text/plain", str(part.get_payload())))
     elif kind in ("text/plain", "text/html") and not _is_attached(part):
         payload = part.get_payload(decode=True)
         text = _text(payload if isinstance(payload, bytes) else b"", part)
@@ -86,10 +88,11 @@ def _walk(
             text, hidden, note = texts.from_html(text)
             gathered.notes += ["hidden text was left out"] if hidden else []
             gathered.notes += [note] if note else []
-        best[kind] = f"{best[kind]}\n\n{text}" if kind in best else text
+        found.append((kind, text))
     else:
         name = part.get_filename()
         named.append(f"{_decoded(name) or 'without a name'} ({kind[:80]})")
+    return found
 
 
 def _is_attached(part: Message) -> bool:

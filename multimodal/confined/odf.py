@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -42,10 +42,12 @@ def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, pages: in
         if "content.xml" not in names:
             raise Unreadable("it holds no document")
         root = _parsed(archive.read("content.xml"))
+        named = _parsed(archive.read("styles.xml")) if "styles.xml" in names else None
     body = root.find(_OFFICE + "body")
     if body is None or not len(body):
         raise Unreadable("it holds no document")
-    walk = _Walk(root, rows)
+    common = None if named is None else named.find(_OFFICE + "styles")
+    walk = _Walk([root] if common is None else [common, root], rows)
     match etree.QName(body[0]).localname:
         case "spreadsheet":
             for number, sheet in enumerate(body[0].iterchildren(_TABLE + "table"), 1):
@@ -57,9 +59,15 @@ def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, pages: in
             gathered.pages = min(pages, len(found))
             if len(found) > pages:
                 gathered.notes.append(f"only {plural(pages, 'slide')} of {len(found):,} were read")
+            hidden = 0
             for number, page in enumerate(found[:pages], 1):
+                if page.get(_DRAW + "style-name") in walk.unseen:
+                    hidden += 1
+                    continue
                 text = "\n\n".join((f"# Slide {number}", *walk.blocks(page)))
                 gathered.add(text, "slide", number)
+            if hidden:
+                gathered.notes.append(f"{plural(hidden, 'hidden slide')} left out")
         case _:
             for block in walk.blocks(body[0]):
                 gathered.add(block)
@@ -75,19 +83,21 @@ def _parsed(xml: bytes) -> Any:
 
 
 class _Walk:
-    def __init__(self, root: Any, rows: int) -> None:
+    def __init__(self, roots: Sequence[Any], rows: int) -> None:
         self._rows = rows
-        self._unseen = {
-            style.get(_STYLE + "name", "")
-            for style in root.iter(_STYLE + "style")
-            for looks in style.iterchildren(_STYLE + "text-properties")
-            if looks.get(_TEXT + "display") in ("none", "true")
-        } | {
-            style.get(_STYLE + "name", "")
-            for style in root.iter(_STYLE + "style")
-            for looks in style.iterchildren(_STYLE + "table-properties")
-            if looks.get(_TABLE + "display") == "false"
-        }
+        self.unseen: set[str] = set()
+        """Names of styles."""
+        for style in (each for root in roots for each in root.iter(_STYLE + "style")):
+            of_all = {name: value for looks in style for name, value in looks.attrib.items()}
+            shown = of_all.get(_TEXT + "display")
+            if (
+                shown == "none"
+                or of_all.get(_TABLE + "display") == "false"
+                or of_all.get(_SHOW + "visibility") == "hidden"
+                # Those that others are based on come first.
+                or (shown != "true" and style.get(_STYLE + "parent-style-name") in self.unseen)
+            ):
+                self.unseen.add(style.get(_STYLE + "name", ""))
         self.hidden = False
         self.cut = False
 
@@ -120,7 +130,7 @@ class _Walk:
                 yield from self.blocks(child, depth + 1)
 
     def table(self, element: Any, depth: int = 0) -> str:
-        if depth > DEEP or element.get(_TABLE + "style-name") in self._unseen:
+        if depth > DEEP or element.get(_TABLE + "style-name") in self.unseen:
             self.hidden = True
             return ""
         lines: list[list[str]] = []
@@ -135,9 +145,10 @@ class _Walk:
                 line += [text] * min(_count(cell, _TABLE + "number-columns-repeated"), COLUMNS)
             times = _count(row, _TABLE + "number-rows-repeated") if any(line) else 0
             room = self._rows - len(lines)
-            self.cut = self.cut or times > room
+            cut = times > room
+            self.cut = self.cut or cut
             lines += [line[:COLUMNS]] * min(times, room)
-            if len(lines) >= self._rows:
+            if cut:
                 break
         return table(lines)
 
@@ -147,6 +158,8 @@ class _Walk:
         for item in element:
             sign = f"{'  ' * level}- "
             for child in item:
+                if self._is_gone(child):
+                    continue
                 if child.tag == _TEXT + "list":
                     yield from self._items(child, depth + 1, level + 1)
                 elif child.tag in (_TEXT + "p", _TEXT + "h") and (text := self._line(child)):
@@ -179,7 +192,11 @@ class _Walk:
                 _TEXT + "hidden-paragraph",
             )
             return True
-        if element.get(_TEXT + "style-name", "-") in self._unseen:
+        if (
+            element.get(_TEXT + "style-name", "-") in self.unseen
+            or element.get(_TEXT + "is-hidden") == "true"
+            or (element.tag == _TEXT + "section" and element.get(_TEXT + "display") == "none")
+        ):
             self.hidden = True
             return True
         return False

@@ -35,6 +35,7 @@ TINY = 1.5
 """Points. Nobody reads type of that size."""
 
 _ANNOTATIONS = {raw.FPDF_ANNOT_TEXT, raw.FPDF_ANNOT_FREETEXT}
+_NOT_VIEWED = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\ufffe\uffff]")
 
 
@@ -138,7 +139,7 @@ class _Seen:
     unprinted: set[int] = field(default_factory=set)
     """Addresses of objects of text that is never painted."""
     doubtful: dict[int, Any] = field(default_factory=dict)
-    """Of those that are so small or so pale that they may not be seen."""
+    """Of those that are so small or so pale, or of such a layer, that they may not be seen."""
 
 
 def _page(pdf: pdfium.PdfDocument, index: int) -> _Found:
@@ -215,8 +216,21 @@ def _look_at_text(each: pdfium.PdfObject, seen: _Seen) -> None:
     raw.FPDFPageObj_GetMatrix(each, matrix)
     scale = max(abs(matrix.b), abs(matrix.d))
     pale = painted and min(red.value, green.value, blue.value) > 215
-    if pale or abs(size.value) * scale < TINY:
+    if pale or abs(size.value) * scale < TINY or _is_of_a_layer(each):
         seen.doubtful[address] = each
+
+
+def _is_of_a_layer(each: pdfium.PdfObject) -> bool:
+    """Which may be switched off."""
+    name = ctypes.create_string_buffer(8)
+    size = ctypes.c_ulong()
+    for index in range(min(raw.FPDFPageObj_CountMarks(each), 8)):
+        mark = raw.FPDFPageObj_GetMark(each, index)
+        into = ctypes.cast(name, ctypes.POINTER(raw.FPDF_WCHAR))
+        told = raw.FPDFPageObjMark_GetName(mark, into, len(name), size)
+        if told and name.raw[: size.value] == "OC\0".encode("utf-16-le"):
+            return True
+    return False
 
 
 def _address(pointer: Any) -> int:
@@ -304,7 +318,7 @@ def _annotations(page: pdfium.PdfPage) -> list[str]:
         if not annotation:
             continue
         try:
-            if raw.FPDFAnnot_GetFlags(annotation) & raw.FPDF_ANNOT_FLAG_HIDDEN:
+            if raw.FPDFAnnot_GetFlags(annotation) & _NOT_VIEWED:
                 continue
             kind = raw.FPDFAnnot_GetSubtype(annotation)
             if kind == raw.FPDF_ANNOT_WIDGET and (value := _said(annotation, b"V")):

@@ -16,8 +16,11 @@ SHEETS = 200
 ROWS = 1_100_000
 """Rows that are passed over, with blank ones: a file may well begin in the last row there is."""
 
-_UNCOMPUTED = re.compile(rb"(?:</f>|<f [^<>]*/>)(?:<v></v>|<v ?/>)?</c>")
-"""Office programs store what came out beside each formula; libraries do not."""
+_UNCOMPUTED = re.compile(
+    rb"""<c(?: (?![^<>]*t="str")[^<>]*)?>(?:<f[^<>]*/>|<f[^<>]*>[^<]*</f>)(?:<v></v>|<v ?/>)?</c>"""
+)
+"""Office programs store what came out beside each formula; libraries do not. A text may be empty.
+"""
 
 
 def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, keep: int) -> None:

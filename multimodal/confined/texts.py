@@ -128,7 +128,7 @@ def rich(content: bytes, *, keep: int) -> dict[str, Any]:
     return gathered.told(keep)
 
 
-_RTF = re.compile(r"\\v0?(?![a-z0-9])|\\\\|\\[{}]|[{}]")
+_RTF = re.compile(r"\\v(?:-?\d+)?(?![a-z0-9])|\\plain(?![a-z0-9])|\\\\|\\[{}]|[{}]")
 
 
 def _without_unseen(source: str) -> tuple[str, bool]:
@@ -149,11 +149,10 @@ def _without_unseen(source: str) -> tuple[str, bool]:
                 stack.append(unseen)
             case "}":
                 unseen = stack.pop() if stack else False
-            case "\\v":
-                unseen = True
-                continue
-            case "\\v0":
+            case "\\plain":  # back to how letters look by default
                 unseen = False
+            case word if word.startswith("\\v"):
+                unseen = word != "\\v0"
                 continue
             case _ if unseen:
                 continue
@@ -390,9 +389,10 @@ def _hides(style: str) -> bool:
 def _is_hidden(element: Tag) -> bool:
     if "hidden" in element.attrs:
         return True
-    if "style" not in element.attrs:
-        return False
-    style = re.sub(r"\s+", "", str(element.get("style") or "")).lower()
+    style = str(element.get("style") or "")
+    if element.name == "font" and (colour := element.get("color")):
+        style = f"color:{colour};{style}"
+    style = re.sub(r"\s+", "", style).lower()
     if _HIDDEN.search(style):
         return True
     if not _WHITE.search(style) or "background" in style:

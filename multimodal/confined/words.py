@@ -68,9 +68,12 @@ class _Walk:
         known = any(each.reltype == _STYLES for each in document.part.rels.values())
         styles = list(document.styles) if known else []
         self._styles = {style.style_id: style.name or "" for style in styles}
-        self._vanish = {
-            style.style_id for style in styles if style.element.find(f".//{_VANISH[0]}") is not None
-        }
+        self._elements = {style.style_id: style.element for style in styles}
+        self._lineages: dict[str, list[Any]] = {}
+        self._usual = next(
+            (style.style_id for style in styles if _is_usual(style.element)), ""
+        )  # fmt: skip
+        self._coloured = document.element.find(qn("w:background")) is not None
         self._kinds = _list_kinds(document)
         self._counts: dict[tuple[str, int], int] = {}
         self._boxes: list[Any] = []
@@ -199,27 +202,54 @@ class _Walk:
 
     def _unseen(self, run: Any) -> bool:
         """Hidden, too small to read, or white on nothing."""
-        looks = run.find(qn("w:rPr"))
-        if looks is None:
+        own = run.find(_RPR)
+        paragraph = next(run.iterancestors(_P), None)
+        properties = None if paragraph is None else paragraph.find(_PPR)
+        named = "" if properties is None else _value(properties.find(_PSTYLE))
+        by_run = "" if own is None else _value(own.find(_RSTYLE))
+        styles = [*self._lineage(by_run), *self._lineage(named or self._usual)]
+        looks = [
+            each for each in (own, *(style.find(_RPR) for style in styles)) if each is not None
+        ]
+
+        def first(name: str) -> Any:
+            return next((one for each in looks if (one := each.find(name)) is not None), None)
+
+        if _is_on(first(_VANISH)):
+            return True
+        if _number(first(_SZ), 24) <= 3:  # half points
+            return True
+        if self._coloured or not _PALE.fullmatch(_value(first(_COLOR))):
             return False
-        if any(_is_on(looks.find(name)) for name in _VANISH):
-            return True
-        if _value(looks.find(qn("w:rStyle"))) in self._vanish:
-            return True
-        if _number(looks.find(qn("w:sz")), 24) <= 3:  # half points
-            return True
-        if not re.fullmatch(r"[Ff][A-Fa-f0-9]" * 3, _value(looks.find(qn("w:color")))):
-            return False
-        if looks.find(qn("w:shd")) is not None or looks.find(qn("w:highlight")) is not None:
+        if first(_SHD) is not None or first(_HIGHLIGHT) is not None:
             return False
         behind = run.iterancestors(_TC, _BOX)  # which may have a colour by their style
-        shaded = run.iterancestors(_P)
+        shaded = (each.find(_PPR) for each in (*run.iterancestors(_P), *styles))
         return next(behind, None) is None and not any(
-            each.find(f"{qn('w:pPr')}/{qn('w:shd')}") is not None for each in shaded
+            each is not None and each.find(_SHD) is not None for each in shaded
         )
 
+    def _lineage(self, style: str) -> list[Any]:
+        """A style, and those it is based on."""
+        found = self._lineages.get(style)
+        if found is None:
+            found = self._lineages[style] = []
+            while style in self._elements and len(found) < DEEP:
+                found.append(self._elements[style])
+                style = _value(found[-1].find(qn("w:basedOn")))
+        return found
 
-_VANISH = (qn("w:vanish"), qn("w:webHidden"))
+
+# Not `webHidden`, which the page numbers of each table of contents are: only the web view hides it.
+_VANISH, _SZ, _COLOR, _SHD, _HIGHLIGHT, _RPR, _PPR, _RSTYLE, _PSTYLE = (
+    qn(f"w:{name}") for name in "vanish sz color shd highlight rPr pPr rStyle pStyle".split()
+)
+_PALE = re.compile(r"[Ff][A-Fa-f0-9]" * 3)
+
+
+def _is_usual(style: Any) -> bool:
+    """What paragraphs without a style have."""
+    return style.get(_TYPE) == "paragraph" and style.get(qn("w:default")) in ("1", "true", "on")
 
 
 def _is_on(element: Any) -> bool:

@@ -11,6 +11,7 @@ import docx
 import openpyxl  # type: ignore[import-untyped]
 import pptx
 import pytest
+from docx.enum.style import WD_STYLE_TYPE
 from docx.shared import Pt, RGBColor
 
 from tests.media import pictures, rates
@@ -19,6 +20,7 @@ from tests.multimodal.documents.bench import (
     archive,
     opendocument,
     pdf,
+    pdf_of,
     replaced,
     saved,
     scanned,
@@ -91,6 +93,31 @@ def test_what_a_page_of_a_pdf_does_not_show_is_not_read(documents: Bench, hidden
     assert read.note == "text that its pages do not show was left out"
 
 
+def test_a_layer_that_is_switched_off_and_notes_that_are_not_viewed_are_not_read(
+    documents: Bench,
+) -> None:
+    layer = b"/OC /L BDC" + text("SECRET", y=600) + b"EMC" + text("Seen by all")
+    off = b"/OCProperties<</OCGs[5 0 R]/D<</OFF[5 0 R]>>>>"
+    note = b"<</Type/Annot/Subtype/FreeText/Rect[9 9 90 90]/F %d/Contents(%b)>>"
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R%b>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 6 0 R/Resources<<"
+        b"/Font<</F1 4 0 R>>/Properties<</L 5 0 R>>>>/Annots[7 0 R 8 0 R]>>",
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        b"<</Type/OCG/Name(Layer)>>",
+        b"<</Length %d>>\nstream\n" % len(layer) + layer + b"\nendstream",
+        note % (4, b"Printed"),
+        note % (32, b"SECRET"),
+    ]
+    first, *others = objects
+
+    read = documents.read(pdf_of([first % off, *others]))
+    assert read.text == "Seen by all\nNote: Printed"
+    assert read.note == "text that its pages do not show was left out"
+    assert "SECRET" in documents.read(pdf_of([first % b"", *others])).text
+
+
 def test_white_text_between_the_lines_is_not_read(documents: Bench) -> None:
     lines = b"".join(text(f"Line {n}", y=780 - 9 * n) for n in range(20))
 
@@ -147,6 +174,34 @@ def test_hidden_text_of_a_document_is_not_read(documents: Bench) -> None:
     assert read.note == "hidden text was left out"
 
 
+def test_text_hidden_by_its_style_is_not_read(documents: Bench) -> None:
+    document = docx.Document()
+    for name, based in (("Gone", None), ("More", "Gone"), ("Pale", None)):
+        style = document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
+        style.base_style = document.styles[based or "Normal"]
+    document.styles["Gone"].font.hidden = True
+    document.styles["Pale"].font.color.rgb = RGBColor(255, 255, 255)
+    document.add_paragraph("Seen.")
+    for name in ("Gone", "More", "Pale"):
+        document.add_paragraph("HIDDEN", name)
+    document.add_paragraph("", "Gone").add_run("Shown again.").font.hidden = False
+
+    read = documents.read(saved(document))
+
+    assert read.text == "Seen.\n\nShown again."
+    assert read.note == "hidden text was left out"
+
+
+def test_what_only_the_web_view_hides_is_read(documents: Bench) -> None:
+    """The page numbers of each table of contents are such."""
+    document = docx.Document()
+    document.add_paragraph("Chapter one ").add_run("3").font.web_hidden = True
+
+    read = documents.read(saved(document))
+
+    assert (read.text, read.note) == ("Chapter one 3", "")
+
+
 def test_deleted_text_and_instructions_of_fields_are_not_read(documents: Bench) -> None:
     body = (
         b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
@@ -193,6 +248,18 @@ def test_formulas_without_a_value_are_told(documents: Bench) -> None:
     assert documents.read(sheet([[1, "=A1+1"]])).note == (
         "formulas that no program has computed yet are missing"
     )
+
+
+def test_formulas_that_gave_no_text_are_computed(documents: Bench) -> None:
+    made = sheet([[1, "=A1"]])
+    name = "xl/worksheets/sheet1.xml"
+    cell = re.compile(rb"<c r=\"B1\"[^>]*><f>A1</f>.*?</c>")
+    rows, found = cell.subn(
+        b'<c r="B1" t="str"><f>IF(A1=1,"",A1)</f><v></v></c>', _member(made, name)
+    )
+    assert found == 1
+
+    assert documents.read(replaced(made, {name: rows})).note == ""
 
 
 def test_rows_and_columns_beyond_the_limits_are_told(little: Bench) -> None:
@@ -253,6 +320,45 @@ def test_opendocument_is_read(documents: Bench) -> None:
     assert documents.read(opendocument("presentation", page)).text == "# Slide 1\n\non it"
 
 
+def test_what_opendocument_hides_is_not_read(documents: Bench) -> None:
+    styles = (
+        '<style:style style:name="gone"><style:text-properties text:display="none"/></style:style>'
+        '<style:style style:name="more" style:parent-style-name="gone"/>'
+        '<style:style style:name="away"><style:drawing-page-properties '
+        'presentation:visibility="hidden"/></style:style>'
+    )
+    letter = (
+        '<text:section text:display="none"><text:p>HIDDEN</text:p></text:section>'
+        '<text:p text:style-name="more">HIDDEN</text:p><text:list><text:list-item>'
+        '<text:p text:style-name="gone">HIDDEN</text:p></text:list-item></text:list>'
+        "<text:p>x</text:p>"
+    )
+    box = "<draw:frame><draw:text-box><text:p>on it</text:p></draw:text-box></draw:frame>"
+    pages = f'<draw:page draw:style-name="away">{box}</draw:page><draw:page>{box}</draw:page>'
+
+    read = documents.read(opendocument("text", letter, styles))
+    assert (read.text, read.note) == ("x", "hidden text was left out")
+    elsewhere = opendocument("text", letter)
+    named = _member(opendocument("text", "", styles), "content.xml")
+    named = named.replace(b"office:automatic-styles", b"office:styles")
+    assert documents.read(replaced(elsewhere, {"styles.xml": named})).text == "x"
+    shown = documents.read(opendocument("presentation", pages, styles))
+    assert (shown.text, shown.note) == ("# Slide 2\n\non it", "1 hidden slide left out")
+
+
+def test_rows_of_opendocument_beyond_the_limit_are_told(little: Bench) -> None:
+    row = (
+        "<table:table-row><table:table-cell><text:p>r</text:p></table:table-cell></table:table-row>"
+    )
+    blank = "<table:table-row><table:table-cell/></table:table-row>"
+
+    ten = little.read(opendocument("spreadsheet", f"<table:table>{row * 10}{blank}</table:table>"))
+    more = little.read(opendocument("spreadsheet", f"<table:table>{row * 11}</table:table>"))
+
+    assert ten.note == ""
+    assert more.note == "only the first 10 rows of a table were read"
+
+
 def test_a_web_page_is_read_as_it_is_shown(documents: Bench) -> None:
     page = b"""<!doctype html><meta charset=iso-8859-1><title>Men\xfc</title>
       <style>.off, #x { color: red; display : none } p { margin: 0 }
@@ -262,6 +368,7 @@ def test_a_web_page_is_read_as_it_is_shown(documents: Bench) -> None:
       <p class="off">HIDDEN</p><div id=x>HIDDEN</div><p hidden>HIDDEN</p><!-- HIDDEN -->
       <p class=y>HIDDEN</p>
       <span style="font-size: 0">HIDDEN</span><span style="color:#FFF">HIDDEN</span>
+      <font color="#ffffff">HIDDEN</font><font color=WHITE>HIDDEN</font>
       <div style="position:absolute; left:-9999px">HIDDEN</div><script>HIDDEN</script>
       <table><tr><th>a<th>b<tr><td>1<td>2</table><ul><li>x<li>y</ul>"""
 
@@ -325,6 +432,15 @@ def test_rtf_is_read(documents: Bench) -> None:
     assert (read.text, read.note) == ("Grüße an alle\nEnde", "hidden text was left out")
 
 
+@pytest.mark.parametrize(
+    "words", [rb"{\v1 HIDDEN}an alle", rb"\v HIDDEN\plain an alle", rb"{\v\b1 HIDDEN}an alle"]
+)
+def test_hidden_text_of_rtf_is_not_read(documents: Bench, words: bytes) -> None:
+    read = documents.read(rb"{\rtf1\ansi Brief " + words + b"}")
+
+    assert (read.text, read.note) == ("Brief an alle", "hidden text was left out")
+
+
 def test_a_mail_is_read_and_its_attachments_named(documents: Bench) -> None:
     mail = email.message.EmailMessage()
     mail["From"], mail["To"] = "Jörg <j@example.org>", "ann@example.org"
@@ -341,6 +457,19 @@ def test_a_mail_is_read_and_its_attachments_named(documents: Bench) -> None:
         "Attachments (not opened):\n- Plan Ü.pdf (application/pdf)"
     )
     assert read.note == "1 attachment not opened"
+
+
+def test_a_mail_of_html_with_a_footer_of_text_is_read(documents: Bench) -> None:
+    """As lists add it to each mail."""
+    mail = (
+        b"From: a@b.c\nTo: d@e.f\nSubject: s\nContent-Type: multipart/mixed; boundary=x\n\n"
+        b"--x\nContent-Type: text/html\n\n<p>What was written\n"
+        b"--x\nContent-Type: text/plain\n\nTo leave the list\n--x--\n"
+    )
+
+    read = documents.read(mail)
+
+    assert read.text.endswith("Subject: s\n\nWhat was written\n\nTo leave the list")
 
 
 def test_a_mail_of_html_alone_is_read_as_it_is_shown(documents: Bench) -> None:
