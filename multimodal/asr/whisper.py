@@ -111,7 +111,9 @@ class Whisper:
             heard = _floats(recording.samples)
             spans = _spans(heard)
             if not recording.over:
-                whole = len(spans) - 1
+                # The last one may go on, unless it ended too long ago to be joined to anything.
+                ended = spans and len(heard) / RATE - spans[-1]["end"] > SHORT
+                whole = len(spans) if ended else len(spans) - 1
                 keep = whole % batch if whole >= batch else 0
                 spans, later = spans[: whole - keep], spans[whole - keep :]
                 cut = int(later[0]["start"] * RATE) if later else len(heard) - RATE

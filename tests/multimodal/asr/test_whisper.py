@@ -88,6 +88,18 @@ def test_little_of_a_long_recording_is_held(whisper_model: Path) -> None:
     whisper.close()
 
 
+def test_a_long_silence_is_not_held_for_the_last_words_before_it(whisper_model: Path) -> None:
+    whisper = Whisper(AsrConfig(model=str(whisper_model), batch=2), window=40.0)
+    said = recording(speech.joined(speech.say(QUESTION), speech.silence(300.0, 22_050)))
+    most = 0
+    for _ in whisper.hear(said):
+        most = max(most, said.passed + len(said.samples))
+
+    assert said.over
+    assert 0 < most / sound.RATE < 40 + 40 + 3
+    whisper.close()
+
+
 def test_paragraphs_of_long_recordings_carry_times(reader: Make, whisper_model: Path) -> None:
     content = speech.encoded(long(121.0))
 
