@@ -303,14 +303,14 @@ async def _revoke_token(here: Place, identity: str) -> bool:
 
 
 async def _login(here: Place, *, end_others: bool) -> str:
-    from gateway import app
+    from gateway.app.gateway import login_link
     from gateway.queues import owner
     from gateway.web import auth
 
     async with here.store() as (settings, store):
         if end_others:
             await auth.end_sessions(store.records)
-        link = await app.login_link(settings, store)
+        link = await login_link(settings, store)
         running = owner.running(settings.home)
         if running and running.http and not settings.http.public_url:
             # it may have been started with another --port

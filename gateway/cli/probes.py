@@ -284,7 +284,7 @@ async def _reading(settings: Settings) -> Sequence[Finding]:
 
 
 async def _reader(settings: Settings, wanted: Sequence[str]) -> Finding:
-    from gateway.app import media_store
+    from gateway.app.media import media_store
     from gateway.queues import owner
     from gateway.queues.wire import Address, Link
     from multimodal.names import Names

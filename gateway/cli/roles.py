@@ -63,7 +63,7 @@ def gateway(context: typer.Context, port: Port = None) -> None:
 
     Example: moltgate gateway --config /etc/moltgate.yaml
     """
-    from gateway import app
+    from gateway.app.gateway import run_gateway
     from gateway.process import say_ready
 
     here = place(context)
@@ -77,7 +77,7 @@ def gateway(context: typer.Context, port: Port = None) -> None:
         say_ready()
 
     try:
-        _live("gateway", settings, lambda: app.run_gateway(settings, announce=announce))
+        _live("gateway", settings, lambda: run_gateway(settings, announce=announce))
     except PortTaken as taken:
         # Once it has worked, who holds the port may be our predecessor on its way out.
         raise (Failed(str(taken)) if quiet else taken) from None
@@ -88,11 +88,11 @@ def worker(context: typer.Context) -> None:
 
     Example: moltgate worker --config /etc/moltgate.yaml
     """
-    from gateway import app
+    from gateway.app.worker import run_worker
     from gateway.process import say_ready
 
     settings = _runnable(place(context))
-    _live("worker", settings, lambda: app.run_worker(settings, announce=say_ready))
+    _live("worker", settings, lambda: run_worker(settings, announce=say_ready))
 
 
 def media(
@@ -113,7 +113,7 @@ def media(
 
     Example: moltgate media --queues asr --config /etc/moltgate.yaml
     """
-    from gateway import app
+    from gateway.app.media import run_media
     from gateway.logs import configure
     from gateway.process import say_ready
 
@@ -123,7 +123,7 @@ def media(
         level=settings.log.level, form=settings.log.format, secrets=settings.secrets, role="media"
     )
     try:
-        status = app.run_media(
+        status = run_media(
             settings, queues=wanted, processes=processes, idle=idle, announce=say_ready
         )
     except GatewayError:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import account_rules, reads_files
+from gateway.app.media import reads_files
+from gateway.app.road import account_rules
 from gateway.errors import BadConfig
 from gateway.settings import Settings, load
 from multimodal.config import MediaConfig
