@@ -20,7 +20,7 @@ VERSION = 1
 TASK = "moltgate.media.read"
 """Name of the one Celery task; its argument is a `Job` as JSON text, its result a `Reading`."""
 
-LONGEST = {"ocr": 120.0, "asr": 1800.0, "doc": 600.0, "tts": 120.0}
+LONGEST = {"ocr": 120.0, "asr": 1800.0, "doc": 600.0, "tts": 330.0}
 """Seconds of one job before it is ended (hard; ten seconds earlier it is asked to end)."""
 
 
@@ -133,7 +133,7 @@ def _settings(kind: JobKind, config: MediaConfig) -> str:
     limits = config.limits.model_dump_json()
     match kind:
         case "ocr":
-            return config.ocr.model_dump_json() + limits
+            return f"{config.documents.scanned_pages}{config.ocr.model_dump_json()}{limits}"
         case "asr":
             return config.asr.model_dump_json() + limits
         case "doc":
