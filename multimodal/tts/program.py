@@ -48,11 +48,12 @@ def run(
     with process:
         try:
             made, said = _talk(process, text.encode(), seconds, most)
+            ended = process.poll()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     words = said.decode(errors="replace").strip()
-    if process.returncode not in (0, -signal.SIGKILL) or (process.returncode and not made):
+    if ended or (ended is None and not made):  # one that stays when all is said may be ended
         raise Failed(words or f"it ended with {process.returncode}")
     return made, words
 

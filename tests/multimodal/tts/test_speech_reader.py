@@ -133,6 +133,7 @@ def test_any_program_can_speak(speak: Speak, tmp_path: Path) -> None:
     [
         ("import sys; sys.exit('no such model')", "failed \\(no such model\\)"),
         ("print('hello')", "wrote no WAV file"),
+        ("import os; os.write(1, b'RIFF'); os.kill(os.getpid(), 9)", "ended with -9"),
         ("", "wrote no WAV file"),
     ],
 )
