@@ -11,8 +11,8 @@ import math
 import os
 import shlex
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,8 +92,6 @@ class Tesseract(Protocol):
 
 def open_tesseract(config: OcrConfig) -> Tesseract:
     """The road of the settings. Raises `NotSetUp`, also where data of a language is missing."""
-    # Its threads only get in each other's way; read when the library is loaded.
-    os.environ["OMP_THREAD_LIMIT"] = "1"
     folder = languages.folder(config.tessdata)
     languages.require(config.languages, folder)
     roads: list[Callable[[Path], Tesseract]] = []
@@ -112,7 +110,8 @@ class Resident:
     """By tesserocr: one handle for each set of languages, made at its first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._library: Any = importlib.import_module("tesserocr")
+        with _one_thread():  # read when it is loaded
+            self._library: Any = importlib.import_module("tesserocr")
         # Leptonica tells stderr of every box outside its picture.
         self._library.set_leptonica_log_level(self._library.LeptLogLevel.NONE)
         self._folder = folder
@@ -210,7 +209,8 @@ class Program:
         config = f"--psm {mode} --dpi {RESOLUTION} --tessdata-dir {folder}{settings}"
         run = self._library.pytesseract.run_and_get_output
         try:
-            return str(run(image, form, wanted, config, 0, math.ceil(max(1.0, seconds))))
+            with _one_thread():
+                return str(run(image, form, wanted, config, 0, math.ceil(max(1.0, seconds))))
         except self._library.TesseractError as failed:
             if "Failed loading language" in failed.message:
                 raise languages.unusable(wanted, self._folder) from failed
@@ -219,6 +219,21 @@ class Program:
             if "timeout" in str(late):
                 raise Unreadable(TOO_SLOW) from late
             raise
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Its threads only get in each other's way. Others in this process may want theirs: a speech
+    model that is loaded later reads the same variable."""
+    before = os.environ.get("OMP_THREAD_LIMIT")
+    os.environ["OMP_THREAD_LIMIT"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_THREAD_LIMIT"]
+        else:
+            os.environ["OMP_THREAD_LIMIT"] = before
 
 
 def parsed(table: str) -> list[Word]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_without_tesserocr_the_program_is_started(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pytesseract", None)
     with pytest.raises(NotSetUp, match="tesserocr or pytesseract is not installed"):
         open_tesseract(OcrConfig())
+
+
+@pytest.mark.parametrize("before", [None, "4"])
+def test_others_keep_their_threads(
+    before: str | None, road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if before is None:
+        monkeypatch.delenv("OMP_THREAD_LIMIT", raising=False)
+    else:
+        monkeypatch.setenv("OMP_THREAD_LIMIT", before)
+    reader = PageReader(OcrConfig(reader=road))
+    page = pictures.page(["One line"]).convert("L")
+    reader.read_page(page.tobytes(), *page.size)
+    reader.close()
+
+    assert os.environ.get("OMP_THREAD_LIMIT") == before
 
 
 def test_languages_of_a_script_begin_with_those_expected(tmp_path: Path) -> None:
