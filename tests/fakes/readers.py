@@ -3,7 +3,8 @@
 The content of a file is what to do: ``say hello``, ``sleep 3``, ``die`` (by SIGKILL),
 ``die 2`` (only the first two times), ``eat`` (memory until there is none), ``unreadable``,
 ``fault``, ``fault 2``, ``hang`` (deaf to everything but SIGKILL), ``not set up``, ``deaf 7``
-(no other thread of its process runs meanwhile), ``note TEXT`` (stores a blob), ``end`` (sys.exit).
+(no other thread of its process runs meanwhile), ``note TEXT`` (stores a blob), ``end``
+(sys.exit), ``environment NAME``.
 What is done is appended to the file named by ``journal`` in the second line, where there is one.
 """
 
@@ -44,6 +45,8 @@ class Told:
                 raise ValueError("told to")
             case "eat":
                 return Reading(text=str(len(_eaten())))
+            case "environment":
+                return Reading(text=os.environ.get(rest, ""))
             case "unreadable":
                 raise Unreadable("it is encrypted")
             case "not":

@@ -81,15 +81,15 @@ async def test_a_file_that_kills_its_reader_is_given_up_after_three_times(served
 
 
 async def test_what_takes_too_long_is_ended_softly_and_if_need_be_hard(served: Place) -> None:
-    limits = dict.fromkeys(LONGEST, 1.5)
-    soft = served.desk(send=Post(served.url, served.namespace, limits=limits, grace=1.0).send)
-    hard = served.desk(send=Post(served.url, served.namespace, limits=limits, grace=0.5).send)
+    patient, strict = dict.fromkeys(LONGEST, 61.0), dict.fromkeys(LONGEST, 1.5)
+    soft = served.desk(send=Post(served.url, served.namespace, limits=patient, grace=60.0).send)
+    hard = served.desk(send=Post(served.url, served.namespace, limits=strict, grace=0.5).send)
 
     late = await served.ask(soft, "sleep 60")
     assert (late.problem, late.passing) == ("it takes too long to read", False)
     deaf = await served.ask(hard, "hang")
     assert (deaf.problem, deaf.passing) == ("it takes too long to read", True)
-    assert (await served.ask(soft, "say on")).text == "on"
+    assert (await served.ask(served.desk(), "say on")).text == "on"
 
 
 async def test_a_reader_that_keeps_its_process_to_itself_is_seen_to_live(served: Place) -> None:
