@@ -324,6 +324,8 @@ def test_what_opendocument_hides_is_not_read(documents: Bench) -> None:
     styles = (
         '<style:style style:name="gone"><style:text-properties text:display="none"/></style:style>'
         '<style:style style:name="more" style:parent-style-name="gone"/>'
+        '<style:style style:name="back" style:parent-style-name="gone">'
+        '<style:text-properties text:display="true"/></style:style>'
         '<style:style style:name="away"><style:drawing-page-properties '
         'presentation:visibility="hidden"/></style:style>'
     )
@@ -331,7 +333,7 @@ def test_what_opendocument_hides_is_not_read(documents: Bench) -> None:
         '<text:section text:display="none"><text:p>HIDDEN</text:p></text:section>'
         '<text:p text:style-name="more">HIDDEN</text:p><text:list><text:list-item>'
         '<text:p text:style-name="gone">HIDDEN</text:p></text:list-item></text:list>'
-        "<text:p>x</text:p>"
+        '<text:p text:style-name="back">x</text:p>'
     )
     box = "<draw:frame><draw:text-box><text:p>on it</text:p></draw:text-box></draw:frame>"
     pages = f'<draw:page draw:style-name="away">{box}</draw:page><draw:page>{box}</draw:page>'
