@@ -75,7 +75,9 @@ def members(content: bytes, *, most: int, unpacked: int) -> Iterator[bytes]:
                     continue
                 unpacked -= len(data)
                 try:
-                    inner = _kind_of(data) if data.startswith(b"PK") else ""
+                    inner = (
+                        _kind_of(data) if data.startswith((b"PK\x03\x04", b"PK\x05\x06")) else ""
+                    )
                 except Unreadable as unreadable:
                     yield _told(name, unreadable.problem)
                     continue

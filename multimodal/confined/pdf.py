@@ -23,6 +23,8 @@ from multimodal.errors import Unreadable
 OBJECTS = 50_000
 """Objects of one page that are looked at."""
 ANNOTATIONS = 1_000
+AREAS = 200
+"""Filled ones of one page with whose colour that of the text is compared."""
 PIXELS = 16_000_000
 SIDE = 8_000
 """Of the picture of one page; larger ones get fewer dots per inch."""
@@ -140,6 +142,10 @@ class _Seen:
     """Addresses of objects of text that is never painted."""
     doubtful: dict[int, Any] = field(default_factory=dict)
     """Of those that are so small or so pale, or of such a layer, that they may not be seen."""
+    fills: list[tuple[tuple[int, ...], tuple[float, float, float, float]]] = field(
+        default_factory=list
+    )
+    """Colours and places of areas large enough to have text on them."""
 
 
 def _page(pdf: pdfium.PdfDocument, index: int) -> _Found:
@@ -189,7 +195,20 @@ def _look(page: pdfium.PdfPage) -> _Seen:
                 around = _bounds(each) if not each.level else around
             case _:
                 seen.drawn += 1
+                if each.type == raw.FPDF_PAGEOBJ_PATH and not each.level:
+                    _look_at_area(each, seen)
     return seen
+
+
+def _look_at_area(each: pdfium.PdfObject, seen: _Seen) -> None:
+    fill, stroke = ctypes.c_int(), ctypes.c_int()
+    if len(seen.fills) >= AREAS or not raw.FPDFPath_GetDrawMode(each, fill, stroke):
+        return
+    place = _bounds(each)
+    if fill.value and place[2] - place[0] > 10 and place[3] - place[1] > 4:
+        colours = tuple(ctypes.c_uint() for _ in range(4))
+        if raw.FPDFPageObj_GetFillColor(each, *colours):
+            seen.fills.append((tuple(colour.value for colour in colours[:3]), place))
 
 
 def _bounds(each: pdfium.PdfObject) -> tuple[float, float, float, float]:
@@ -216,8 +235,29 @@ def _look_at_text(each: pdfium.PdfObject, seen: _Seen) -> None:
     raw.FPDFPageObj_GetMatrix(each, matrix)
     scale = max(abs(matrix.b), abs(matrix.d))
     pale = painted and min(red.value, green.value, blue.value) > 215
-    if pale or abs(size.value) * scale < TINY or _is_of_a_layer(each):
+    colour = (red.value, green.value, blue.value)
+    if (
+        pale
+        or abs(size.value) * scale < TINY
+        or _is_of_a_layer(each)
+        or (painted and _is_on_its_colour(each, colour, seen))
+    ):
         seen.doubtful[address] = each
+
+
+def _is_on_its_colour(each: pdfium.PdfObject, colour: tuple[int, ...], seen: _Seen) -> bool:
+    alike = [
+        place
+        for other, place in seen.fills
+        if max(abs(one - two) for one, two in zip(colour, other, strict=True)) < 40
+    ]
+    if not alike or each.level:
+        return False
+    left, bottom, right, top = _bounds(each)
+    return any(
+        place[0] <= right and place[2] >= left and place[1] <= top and place[3] >= bottom
+        for place in alike
+    )
 
 
 def _is_of_a_layer(each: pdfium.PdfObject) -> bool:

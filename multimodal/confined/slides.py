@@ -40,29 +40,36 @@ def read(content: bytes, gathered: Gathered, unpacked: int, rows: int, pages: in
     if len(slides) > pages:
         gathered.notes.append(f"only {plural(pages, 'slide')} of {len(slides):,} were read")
     hidden = 0
+    told: dict[str, None] = {}
+    width = part.presentation.slide_width or 2**62
     for number, slide in enumerate(slides[:pages], 1):
         gathered.pages += 1
         if slide.element.get("show") in ("0", "false"):
             hidden += 1
             continue
-        gathered.add("\n\n".join(_slide(slide, number, rows)), "slide", number)
+        gathered.add("\n\n".join(_slide(slide, number, rows, width, told)), "slide", number)
     if hidden:
         gathered.notes.append(f"{plural(hidden, 'hidden slide')} left out")
+    gathered.notes += told
 
 
-def _slide(slide: Any, number: int, rows: int) -> Iterator[str]:
+def _slide(slide: Any, number: int, rows: int, width: int, told: dict[str, None]) -> Iterator[str]:
+    """`told`: what of it was not read."""
     title = slide.shapes.title
     words = "" if title is None or not title.has_text_frame else title.text_frame.text
     yield f"# Slide {number}{': ' if words else ''}{' '.join(words.split())}"
     count = 0
-    for shape in _shapes(slide.shapes, 0):
+    for shape in _shapes(_on_it(slide.shapes, width, told), 0):
         count += 1
         if count > SHAPES:
+            told["of a slide with very many shapes not all were read"] = None
             break
         if title is not None and shape.shape_id == title.shape_id:
             continue
         if getattr(shape, "has_table", False) and shape.has_table:
             lines = [[cell.text for cell in row.cells] for row in list(shape.table.rows)[:rows]]
+            if len(shape.table.rows) > rows:
+                told[f"only the first {rows:,} rows of a table were read"] = None
             yield table(lines)
         elif shape.has_text_frame and (text := _paragraphs(shape.text_frame)):
             yield text
@@ -70,6 +77,16 @@ def _slide(slide: Any, number: int, rows: int) -> Iterator[str]:
         frame = slide.notes_slide.notes_text_frame
         if frame is not None and frame.text.strip():
             yield f"Notes: {frame.text.strip()}"
+
+
+def _on_it(shapes: Any, width: int, told: dict[str, None]) -> Iterator[Any]:
+    """Without what lies left or right of the slide, which nobody is shown."""
+    for each in shapes:
+        left = each.left or 0
+        if -(each.width or 0) <= left <= width:
+            yield each
+        else:
+            told["what lies beside its slides was left out"] = None
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:

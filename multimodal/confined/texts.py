@@ -267,12 +267,13 @@ def _delimiter(source: str, tabs: bool) -> str:
 
 
 _HIDDEN = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|mso-hide:all|opacity:0?(?:\.0\d*)?(?:;|$|!)"
+    r"(?<![\w-])(?:display:none|visibility:(?:hidden|collapse)|opacity:0?(?:\.0\d*)?(?:;|$|!)"
+    r"|color:(?:transparent|rgba\([\d.,%]*,0?(?:\.0\d*)?\))|font:0|zoom:0(?:;|$|!))|mso-hide:all"
     r"|font-size:(?:0|1px|0?\.\d+(?:em|rem|px|pt)|1pt)(?:\.0+)?(?:px|pt|em|rem|%)?(?:;|$|!)"
     r"|(?:^|;)(?:max-)?(?:height|width):[01](?:px)?(?:;|$|!)"
-    r"|(?:left|top|right|bottom|text-indent|margin-left):-\d{4,}|clip:rect\(0|clip-path:inset\(100%"
-    r"|color:transparent"
+    r"|(?:left|top|right|bottom|text-indent|margin-left):-(?:\d{4,}|\d{3,}r?em)|clip:rect\(0|clip-path:inset\(100%"
 )
+"""Of a style without blanks. What only ends like a property (background-color) is another."""
 _WHITE = re.compile(r"(?:^|;)color:(?:#f[a-f0-9]f[a-f0-9]f[a-f0-9]|#fff|white|rgba?\(255,255,255)")
 _RULE = re.compile(r"([^{}]{1,300})\{([^{}]{0,2000})\}")
 _MEDIA = re.compile(r"@media([^{}]{0,200})\{((?:[^{}]|\{[^{}]*\})*+)\}", re.IGNORECASE)

@@ -82,6 +82,9 @@ def test_scanned_pages_beyond_the_limit_are_told(little: Bench) -> None:
         pytest.param(b"q 1 1 1 rg" + text("SECRET") + b" Q", id="white on white"),
         pytest.param(b"q 0.97 g" + text("SECRET", y=300) + b" Q", id="nearly white"),
         pytest.param(text("SECRET", size=0.4, y=300), id="tiny"),
+        pytest.param(
+            b"q 0.1 0.2 0.4 rg 50 650 400 100 re f" + text("SECRET") + b" Q", id="dark on dark"
+        ),
         pytest.param(text("SECRET", x=-400), id="left of the page"),
         pytest.param(text("SECRET", y=2000), id="above the page"),
     ],
@@ -290,6 +293,22 @@ def test_slides_are_read_with_their_notes_and_without_hidden_ones(documents: Ben
     assert read.pages == 2
 
 
+def test_what_lies_beside_a_slide_and_rows_beyond_the_limit_are_told(little: Bench) -> None:
+    show = pptx.Presentation(io.BytesIO(slides(("Plan", "One"))))
+    shapes = show.slides[0].shapes
+    shapes.add_textbox(Pt(-900), Pt(0), Pt(200), Pt(50)).text_frame.text = "BESIDE"
+    table = shapes.add_table(11, 1, Pt(0), Pt(300), Pt(90), Pt(90)).table
+    for row in range(11):
+        table.cell(row, 0).text = f"r{row}"
+
+    read = little.read(saved(show))
+
+    assert read.text.startswith("# Slide 1: Plan\n\nOne\n\n| r0 |")
+    assert read.note == (
+        "what lies beside its slides was left out; only the first 10 rows of a table were read"
+    )
+
+
 def test_opendocument_is_read(documents: Bench) -> None:
     styles = (
         '<style:style style:name="gone"><style:text-properties text:display="none"/></style:style>'
@@ -381,6 +400,39 @@ def test_a_web_page_is_read_as_it_is_shown(documents: Bench) -> None:
         "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n- x\n- y"
     )
     assert read.note == "hidden text was left out"
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "background-color: transparent",
+        "border-color: transparent",
+        "background-color: rgba(0, 0, 0, 0)",
+        "-webkit-backface-visibility: hidden",
+        "fill-opacity: 0",
+        "color: rgba(0, 0, 0, 0.8)",
+    ],
+)
+def test_what_only_looks_like_hiding_is_read(documents: Bench, style: str) -> None:
+    read = documents.read(f'<!doctype html><p style="{style}">Seen'.encode())
+
+    assert (read.text, read.note) == ("Seen", "")
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "color: rgba(9, 9, 9, 0)",
+        "font: 0/0 a",
+        "/**/display:none",
+        "text-indent: -999em",
+        "zoom: 0",
+    ],
+)
+def test_more_ways_to_hide(documents: Bench, style: str) -> None:
+    read = documents.read(f'<!doctype html><p>Seen<p style="{style}">HIDDEN'.encode())
+
+    assert (read.text, read.note) == ("Seen", "hidden text was left out")
 
 
 @pytest.mark.parametrize(
@@ -489,6 +541,7 @@ def test_an_archive_is_read_file_by_file(documents: Bench) -> None:
     made = archive(
         {
             "notes/read me.txt": b"Hello",
+            "pk.txt": b"PK is no ZIP",
             "report.pdf": pdf(text("Inside a PDF")),
             "letter.docx": word("Inside a letter"),
             "lies.txt": sheet([["a", "b"], [1, 2]]),
@@ -503,6 +556,7 @@ def test_an_archive_is_read_file_by_file(documents: Bench) -> None:
 
     for words in (
         "## File: notes/read me.txt\n\nHello",
+        "PK is no ZIP",
         "Inside a PDF",
         "Inside a letter",
         "| 1 |",
