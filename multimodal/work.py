@@ -107,6 +107,9 @@ class Bench:
         except NotRead:
             marks.ended()
             raise
+        except SoftTimeLimitExceeded:  # between two tries, so it is no fault of the file
+            marks.ended()
+            raise NotRead(TOO_LONG) from None
         marks.ended()
         return reading
 

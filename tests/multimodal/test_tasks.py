@@ -87,6 +87,8 @@ async def test_what_takes_too_long_is_ended_softly_and_if_need_be_hard(served: P
 
     late = await served.ask(soft, "sleep 60")
     assert (late.problem, late.passing) == ("it takes too long to read", False)
+    between = await served.ask(soft, "fault")  # it comes while the next try is waited for
+    assert (between.problem, between.passing) == ("it takes too long to read", True)
     deaf = await served.ask(hard, "hang")
     assert (deaf.problem, deaf.passing) == ("it takes too long to read", True)
     assert (await served.ask(served.desk(), "say on")).text == "on"
