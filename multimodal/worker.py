@@ -13,7 +13,8 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -40,6 +41,10 @@ END_SECONDS = 7.5
 SHOW_SECONDS = SERVED_SECONDS / 3
 BEAT_SECONDS = 3.0
 JOBS_PER_CHILD = 500
+_CONTAINER = tuple(
+    Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes")
+)
+"""Of control groups of the second and the first kind, as a container sees its own."""
 _BEAT = json.dumps({"status": BEGUN, "result": None})
 
 
@@ -61,12 +66,13 @@ def run(
 
     Args:
         readers: ``module:class`` by kind.
-        memory: bytes that one child may take; 0 for half of the machine's.
+        memory: bytes that one child may take; 0 for three quarters of what this machine, or this
+            container, has.
     """
     _house(config, queues)
     app = make_app(broker_url, namespace, password)
     bench = Bench(app, namespace, config, blobs, readers)
-    memory = memory or _half_of_memory()
+    memory = memory or room()
     install(app, bench, memory=memory)
     worker = _Worker(
         app=app,
@@ -80,7 +86,7 @@ def run(
         without_mingle=True,
         without_heartbeat=True,
         max_tasks_per_child=JOBS_PER_CHILD,
-        max_memory_per_child=memory // 2 // 1024,
+        max_memory_per_child=memory * 3 // 4 // 1024,  # a large model alone is no reason to end
     )
     life = worker.life = _Life(app, worker, Names(namespace), queues, idle)
 
@@ -117,9 +123,13 @@ def _keep_ours(**_: Any) -> None:
     """A receiver of this signal is all that Celery needs to leave `logging` alone."""
 
 
-def _half_of_memory() -> int:
+def room(limits: Sequence[Path] = _CONTAINER) -> int:
+    """Bytes for one child. `limits` are files that say how many a container may have, or ``max``."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(whole // 2, 2 * 2**30)
+    for path in limits:
+        with contextlib.suppress(OSError, ValueError):
+            whole = min(whole, int(path.read_text()))
+    return max(whole * 3 // 4, 2**30)
 
 
 class _Worker(celery_worker.Worker):  # type: ignore[misc]

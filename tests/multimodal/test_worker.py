@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from multimodal.worker import room
 from tests.faults.programs import Program
 from tests.gateway.queues.redis_servers import Redis
 from tests.multimodal.bench import PATIENCE, Place, Telling, until
@@ -211,3 +212,13 @@ def test_without_celery_it_says_what_to_install(redis_url: str, tmp_path: Path) 
 
     assert ended.returncode == 78
     assert "celery is not installed (pip install 'moltgate[media]')" in ended.stderr
+
+
+def test_a_container_has_less_room_than_its_machine(tmp_path: Path) -> None:
+    small, open_end = tmp_path / "small", tmp_path / "max"
+    small.write_text(f"{4 * 2**30}\n")
+    open_end.write_text("max\n")
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+    assert room([small]) == min(machine, 4 * 2**30) * 3 // 4
+    assert room([tmp_path / "none", open_end]) == max(machine * 3 // 4, 2**30)
