@@ -124,7 +124,7 @@ def _keep_ours(**_: Any) -> None:
 
 
 def room(limits: Sequence[Path] = _CONTAINER) -> int:
-    """Bytes for one child. `limits` are files that say how many a container may have, or ``max``."""
+    """Bytes for one child. `limits` are files that say how many a container may have, or `max`."""
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in limits:
         with contextlib.suppress(OSError, ValueError):
