@@ -143,12 +143,12 @@ class Moltgate:
         """kill -9, or another signal, to the child with this role."""
         self._of_role(role)[0].send_signal(number)
 
-    def kill_every(self, role: str) -> int:
-        """kill -9 to the child with this role and to its own children; how many they were."""
+    def signal_every(self, role: str, number: int) -> int:
+        """To the child with this role and to its own children; how many they were."""
         found = self._of_role(role)
         for one in found:
             with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
+                one.send_signal(number)
         return len(found)
 
     def _of_role(self, role: str) -> Sequence[psutil.Process]:

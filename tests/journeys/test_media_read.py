@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import io
+import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -271,18 +272,20 @@ async def test_readers_killed_at_work_cost_no_message(world: World) -> None:
     people = [world.person(user) for user in KNOWN[10:12]]
     parts = ("what time is it", "how are you", "where are my keys", "do you like music")
     told = [parts[n:] + parts[:n] for n in range(len(people))]
-    for person, sentences in zip(people, told, strict=True):
-        await world.speaks(person, note(*sentences))
-    first = people[0]
+    notes = [note(*sentences) for sentences in told]
     await world.moltgate.happened("media_started")
+    for person, spoken in zip(people, notes, strict=True):
+        await world.speaks(person, spoken)
+    world.moltgate.signal_every("media", signal.SIGSTOP)  # at work, for as long as we look
+    last = people[-1]
 
     async def shown() -> Any:
-        await first.says("/status")
-        await asyncio.sleep(0.5)  # twenty a minute are listened to
-        return any("Reading: a voice message" in one["text"] for one in await first.sees())
+        await last.says("/status")
+        await asyncio.sleep(4.0)  # twenty a minute are listened to
+        return any("Reading: a voice message" in one["text"] for one in await last.sees())
 
     await until(shown, "the status shows what is being read")
-    assert world.moltgate.kill_every("media") > 1
+    assert world.moltgate.signal_every("media", signal.SIGKILL) > 1
 
     answer = "echo: [voice message, transcribed"
     for person in people:
