@@ -143,7 +143,8 @@ export class Messages {
     const { scrollTop, scrollHeight, clientHeight } = this.scroll;
     this.follow = scrollHeight - scrollTop - clientHeight < NEAR;
     this.jump.hidden = this.follow;
-    if (scrollTop < NEAR && this.first > 1) this.on.earlier();
+    // Near both ends, nobody went up: the first messages are only just coming in.
+    if (!this.follow && scrollTop < NEAR && this.first > 1) this.on.earlier();
   }
 
   #user(entry) {

@@ -319,6 +319,35 @@ async def test_conversations_are_kept_apart_and_found_again() -> None:
         await expect(page.locator("#title")).to_have_text("about trains")
 
 
+async def test_nothing_older_comes_where_nobody_scrolled_up() -> None:
+    """Also where the page is hardly longer than the window, so that its end is near its top."""
+    asked: list[str] = []
+    async with house() as home, chromium() as browser:
+        page = await logged_in(home, browser)
+        name = page.url.split("#")[1]
+        for number in range(150):
+            await home.road.adapter.receive(
+                principal="owner", conversation=name, id=f"m{number}", text=f"{number}"
+            )
+        await page.reload()
+        await expect(page.locator(".message")).to_have_count(100)
+        beyond = await page.evaluate(
+            "(({scrollHeight, clientHeight}) => scrollHeight - clientHeight)"
+            "(document.getElementById('scroll'))"
+        )
+        size = page.viewport_size
+        assert size is not None
+        await page.set_viewport_size(
+            {"width": size["width"], "height": size["height"] + beyond - 60}
+        )
+        page.on("request", lambda request: asked.append(request.url))
+        await page.reload()
+        await expect(page.locator(".message").last).to_be_visible()
+        await page.evaluate("new Promise((done) => setTimeout(done, 500))")
+
+        assert [url for url in asked if "after=" in url and "/messages?" in url] == []
+
+
 async def test_older_messages_come_when_one_scrolls_up() -> None:
     async with house() as home, chromium() as browser:
         page = await logged_in(home, browser)
