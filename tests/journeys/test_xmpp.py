@@ -62,6 +62,7 @@ async def test_a_conversation_from_first_contact_to_a_fresh_start(tmp_path: Path
         assert all(words.startswith(one.rstrip(" …")) for one in grown.versions)
 
         await ada.says(script(latency=3, text="the slow answer"))
+        await until(lambda: model.requests("the slow answer"), "the slow one is asked")
         first = await ada.says("what is it caled?")
         await ada.says("what is it called?", corrects=first)
         await ada.reads("echo: what is it called?", 60.0)
