@@ -1,4 +1,4 @@
-"""Hearing: word error rates on made speech, and our reader's time against bare faster-whisper.
+"""Hearing: error rates on made speech, and our reader's time against bare faster-whisper.
 
 Speech by espeak-ng, changed one thing at a time from a clear voice, 130 words a minute, ogg/opus.
 The language model of "known" was made of the same sentences, "general" is the recogniser's own.
@@ -88,7 +88,8 @@ def heard(reader: SoundReader, content: bytes) -> str:
 
 
 def accuracy(folder: Path, *, quick: bool) -> Mapping[str, object]:
-    """Wrong, missing and added words per word said; CPU seconds per second of speech."""
+    """Wrong, missing and added words per word said, and so for characters; CPU seconds per second
+    of speech."""
     sentences = SENTENCES[::3] if quick else SENTENCES
     model = folder / "known.arpa"
     model.write_text(arpa.bigrams(SENTENCES))
@@ -96,23 +97,28 @@ def accuracy(folder: Path, *, quick: bool) -> Mapping[str, object]:
         "general": built(reader="sphinx"),
         "known": built(reader="sphinx", language_model=str(model)),
     }
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Mapping[str, float]]] = {}
     for condition in QUICK if quick else CONDITIONS:
         recordings = [(text, CONDITIONS[condition](text)) for text in sentences]
         found[condition] = {name: _wrong(reader, recordings) for name, reader in readers.items()}
     pace = {name: _pace(reader, sentences) for name, reader in readers.items()}
     for reader in readers.values():
         reader.close()
-    return {"sentences": len(sentences), "word_error_rate": found, "cpu_per_second": pace}
+    return {"sentences": len(sentences), "error_rates": found, "cpu_per_second": pace}
 
 
-def _wrong(reader: SoundReader, recordings: Sequence[tuple[str, bytes]]) -> float:
-    wrong = total = 0
+def _wrong(reader: SoundReader, recordings: Sequence[tuple[str, bytes]]) -> Mapping[str, float]:
+    words = characters = all_words = all_characters = 0
     for text, content in recordings:
-        wanted = arpa.words(text)
-        wrong += rates.edits(wanted, heard(reader, content).split())
-        total += len(wanted)
-    return round(wrong / total, 3)
+        wanted, got = arpa.words(text), heard(reader, content).split()
+        words += rates.edits(wanted, got)
+        characters += rates.edits(" ".join(wanted), " ".join(got))
+        all_words += len(wanted)
+        all_characters += len(" ".join(wanted))
+    return {
+        "words": round(words / all_words, 3),
+        "characters": round(characters / all_characters, 3),
+    }
 
 
 def _pace(reader: SoundReader, sentences: Sequence[str]) -> float:
